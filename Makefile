@@ -1,0 +1,44 @@
+# make install | demo | test | test-faults. Everything lives in .venv; a second run starts in seconds.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check
+TORCH := 2.13.0
+STAMP := $(VENV)/.installed
+
+.PHONY: install demo test lint test-faults clean
+install: $(STAMP)
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("pdray needs Python 3.11 or newer; set PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+# The CPU build of torch is a tenth of the CUDA build: take it unless GPU=1 asks for the other.
+$(STAMP): pyproject.toml constraints.txt $(BIN)/python
+ifdef GPU
+	$(PIP) install -q 'torch==$(TORCH)'
+else
+	$(PIP) install -q 'torch==$(TORCH)+cpu' 2>/dev/null \
+	  || $(PIP) install -q 'torch==$(TORCH)+cpu' --index-url https://download.pytorch.org/whl/cpu 2>/dev/null \
+	  || $(PIP) install -q 'torch==$(TORCH)'
+endif
+	$(PIP) install -q -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: install
+	$(BIN)/pdray demo $(if $(IMAGES),--images '$(IMAGES)')
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest
+
+test-faults: install
+	$(BIN)/pytest -m faults tests/faults
+
+clean:
+	rm -rf $(VENV) demo

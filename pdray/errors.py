@@ -1,0 +1,38 @@
+"""Exceptions for bad runs; bad rows are Failure values (pdray.records).
+
+PdrayError              one sentence: what, which item, what to do. The command line prints it, exit 1
+├── UsageError          the call itself is wrong: exit 2
+├── SourceError         a source can't be opened or listed
+├── ModelUnavailable    a model can't be found or loaded
+├── CatalogError        a workspace can't be read or written
+│   └── LeaseHeld       another run holds the collection
+└── IndexUnavailable    the index can't be reached or is locked
+"""
+
+
+class PdrayError(Exception):
+    """A run can't go on. Its text is one sentence for a person."""
+
+
+class UsageError(PdrayError):
+    """The call itself is wrong."""
+
+
+class SourceError(PdrayError):
+    """A source can't be opened or listed."""
+
+
+class ModelUnavailable(PdrayError):
+    """A model can't be found or loaded."""
+
+
+class CatalogError(PdrayError):
+    """A workspace can't be read or written."""
+
+
+class LeaseHeld(CatalogError):
+    """Another indexing run holds the collection."""
+
+
+class IndexUnavailable(PdrayError):
+    """The index can't be reached, or another process holds it."""
