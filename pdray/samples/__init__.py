@@ -1,0 +1,1 @@
+"""The synthetic collection: small described scenes, their pictures, captions and EXIF. No torch."""
