@@ -1,0 +1,65 @@
+"""From what a user types to a source."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pdray.errors import SourceError
+from pdray.sources.bucket import BucketSource, without_credentials
+from pdray.sources.folder import FileSource, FolderSource
+from pdray.sources.protocol import Source
+from pdray.sources.selection import Selection
+from pdray.sources.uri import to_path
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
+def open_source(
+    location: str,
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    storage_options: Mapping[str, Any] | None = None,
+) -> Source:
+    """The source at a local path, a file:// uri or any fsspec URL; a folder or one image.
+
+    `include` and `exclude` are glob patterns relative to a folder (see `Selection`);
+    `storage_options` go to fsspec as they are. Raises SourceError in one sentence where there is
+    nothing to list. A file:// uri is percent-decoded; other URLs are taken as fsspec takes them.
+    """
+    selection = Selection(tuple(include), tuple(exclude))
+    if not location:
+        raise SourceError("The source is empty; give a folder, an image or a URL.")
+    if "::" in location and _URL.match(location):
+        raise SourceError(
+            f"{without_credentials(location)} chains file systems, which a source can't; "
+            "give the URL of a folder."
+        )
+    if _URL.match(location) and not location.startswith("file:/"):
+        return BucketSource.at(location, selection, storage_options)
+    return _local(location, selection)
+
+
+def _local(location: str, selection: Selection) -> Source:
+    path = to_path(location) if location.startswith("file:/") else location
+    path = os.path.expanduser(path)  # noqa: PTH111 (a path may hold bytes that are not UTF-8)
+    try:
+        if Path(path).is_dir():
+            with os.scandir(path):
+                return FolderSource.at(path, selection)
+        with Path(path).open("rb"):
+            return FileSource.at(path)
+    except FileNotFoundError as error:
+        raise SourceError(f"{_shown(path)} does not exist; check the path.") from error
+    except PermissionError as error:
+        raise SourceError(
+            f"{_shown(path)} may not be read by this user; change its permissions or the user."
+        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        raise SourceError(f"{_shown(path)} can't be opened: {error}.") from error
+
+
+def _shown(path: str) -> str:
+    return path.encode("utf-8", "replace").decode()

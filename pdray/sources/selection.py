@@ -1,0 +1,87 @@
+"""Which files of a tree count as images: by extension, by place and by the user's patterns."""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+_EXTENSIONS = "jpg jpeg jpe jfif png webp gif bmp dib tif tiff avif jp2 j2k heic heif"
+IMAGE_EXTENSIONS = frozenset(_EXTENSIONS.split())
+
+# Folders that systems fill with copies, thumbnails or deleted files.
+SKIPPED_FOLDERS = frozenset(
+    ("@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "__MACOSX", "lost+found")
+)
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file name ends in an extension that pdray reads, in any case."""
+    _, dot, extension = name.rpartition(".")
+    return bool(dot) and extension.lower() in IMAGE_EXTENSIONS
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is passed over silently: dot names, `._*` copies, system folders."""
+    return name.startswith(".") or name in SKIPPED_FOLDERS
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The user's glob patterns, matched against paths relative to the root, with "/" between names.
+
+    `*` and `?` stay within one name, `**` crosses folders, `[abc]` and `[!abc]` are sets. A pattern
+    without "/" matches a name at any depth; one that matches a folder holds for all below it.
+    No `include` means everything; `exclude` wins.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def takes(self, path: str) -> bool:
+        """Whether the file at this relative path is selected."""
+        if self.include and not _matches(self.include, path):
+            return False
+        return not self.excludes(path)
+
+    def excludes(self, path: str) -> bool:
+        """Whether this file or whole folder is excluded, so that it need not be entered."""
+        return bool(self.exclude) and _matches(self.exclude, path)
+
+    def covers(self, path: str) -> bool:
+        """Whether a walk would list an image at this relative path."""
+        names = path.split("/")
+        if any(is_hidden(name) for name in names) or not is_image_name(names[-1]):
+            return False
+        return self.takes(path)
+
+
+EVERYTHING = Selection()
+
+
+def _matches(patterns: tuple[str, ...], path: str) -> bool:
+    return any(_compile(pattern).fullmatch(path) for pattern in patterns)
+
+
+@lru_cache(maxsize=256)
+def _compile(pattern: str) -> re.Pattern[str]:
+    """One regular expression for a glob; it also matches everything below what the glob names."""
+    glob = pattern.strip("/")
+    anywhere = "" if "/" in pattern.rstrip("/") else "(?:.*/)?"
+    return re.compile(f"{anywhere}{_translate(glob)}(?:/.*)?", re.DOTALL)
+
+
+_TOKEN = re.compile(r"\*\*/|/\*\*$|\*\*|\*|\?|\[!?\]?[^\]]*\]|.", re.DOTALL)
+_WILDCARDS = {"**/": "(?:.*/)?", "/**": "/.+", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+
+def _translate(glob: str) -> str:
+    return "".join(_translate_token(token) for token in _TOKEN.findall(glob))
+
+
+def _translate_token(token: str) -> str:
+    if token in _WILDCARDS:
+        return _WILDCARDS[token]
+    if len(token) > 2 and token.startswith("["):
+        negated = token.startswith("[!")
+        members = re.sub(r"([\\\[\]^])", r"\\\1", token[2 if negated else 1 : -1])
+        return f"[^/{members}]" if negated else f"[{members}]"
+    return re.escape(token)
