@@ -1,0 +1,15 @@
+"""One frozen settings tree: file < environment < flags."""
+
+from pdray.config.loading import load
+from pdray.config.secret import Secret
+from pdray.config.settings import IngestSettings, QdrantSettings, Row, Settings, describe
+
+__all__ = [
+    "IngestSettings",
+    "QdrantSettings",
+    "Row",
+    "Secret",
+    "Settings",
+    "describe",
+    "load",
+]

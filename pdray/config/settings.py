@@ -1,0 +1,199 @@
+"""Every setting of pdray, in one frozen tree, each with its kind and its description."""
+
+from dataclasses import MISSING, Field, dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, get_type_hints
+
+from pdray.config.kinds import (
+    PATH,
+    PLACE,
+    SECONDS,
+    SECRET,
+    SERVER,
+    SWITCH,
+    TEXT,
+    Kind,
+    choice,
+    matching,
+    whole,
+)
+from pdray.config.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a field of the tree is: the kind of its values, what it does, its default in words where
+    the value itself doesn't say it.
+    """
+
+    kind: Kind
+    description: str
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QdrantSettings:
+    """Which Qdrant server holds the index; none means the embedded engine."""
+
+    url: Annotated[
+        str | None, About(SERVER, "Qdrant server that holds the index.", "none: embedded")
+    ] = None
+    api_key: Annotated[Secret | None, About(SECRET, "Its key; never shown.", "none")] = None
+    api_key_file: Annotated[Path | None, About(PATH, "File that holds the key.", "none")] = None
+    ca: Annotated[
+        Path | None,
+        About(PATH, "PEM file of the authority that signed its certificate.", "the system's"),
+    ] = None
+    verify: Annotated[bool, About(SWITCH, "Whether its certificate is checked.")] = True
+    timeout: Annotated[float, About(SECONDS, "Seconds that one request may take.")] = 30.0
+    prefix: Annotated[
+        str,
+        About(
+            matching(r"[A-Za-z0-9._-]{0,64}", "up to 64 letters, digits and signs of ._-"),
+            "Leads the names of pdray's collections on a shared server.",
+            "none",
+        ),
+    ] = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestSettings:
+    """How indexing uses the machine. None: chosen from the machine."""
+
+    unit_size: Annotated[
+        int, About(whole(1, 512), "Most images that are read, embedded and committed together.")
+    ] = 512
+    decode_workers: Annotated[
+        int | None, About(whole(1), "Processes that read and decode.", "by the cores")
+    ] = None
+    encoders: Annotated[
+        int | None, About(whole(1), "Processes that run the model.", "one a GPU, or one")
+    ] = None
+    threads: Annotated[
+        int | None, About(whole(1), "Threads of each model process.", "by the cores")
+    ] = None
+    batch_size: Annotated[
+        int | None, About(whole(1, 65_536), "Images in one forward pass.", "by the device")
+    ] = None
+    max_pixels: Annotated[
+        int, About(whole(1), "Larger images are not decoded but listed as failed.")
+    ] = 256_000_000
+    thumbnail_side: Annotated[
+        int, About(whole(16, 2048), "Longer side of a thumbnail, in pixels.")
+    ] = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings. Made by `pdray.config.load` alone, so that paths are absolute and checked."""
+
+    workspace: Annotated[
+        str, About(PLACE, "Folder or URL that holds the catalog, the runs and the leases.")
+    ] = "~/.pdray"
+    collection: Annotated[
+        str,
+        About(
+            matching(
+                r"[a-z0-9][a-z0-9._-]{0,62}",
+                "1 to 63 of a-z, 0-9, dot, dash and underscore, led by a letter or digit",
+            ),
+            "Collection that commands work on.",
+        ),
+    ] = "default"
+    model: Annotated[
+        str | None,
+        About(
+            TEXT,
+            "Hub name, local folder or builtin.",
+            "the collection's own, else openai/clip-vit-base-patch32",
+        ),
+    ] = None
+    precision: Annotated[
+        str,
+        About(choice("auto", "fp32", "bf16", "fp16"), "Number format of the model's arithmetic."),
+    ] = "auto"
+    device: Annotated[
+        str,
+        About(
+            matching(r"auto|cpu|mps|cuda(:\d+)?", "auto, cpu, cuda, cuda:N or mps"),
+            "Where the model runs.",
+        ),
+    ] = "auto"
+    compile: Annotated[
+        bool,
+        About(SWITCH, "Whether the model goes through torch.compile: slow to start, then faster."),
+    ] = False
+    offline: Annotated[bool, About(SWITCH, "Whether the model hub is never asked.")] = False
+    state_dir: Annotated[
+        Path,
+        About(
+            PATH,
+            "Local folder for what can't lie in a bucket, such as the embedded index.",
+            "WORKSPACE/state, or a folder of this user where the workspace is a URL",
+        ),
+    ]
+    qdrant: QdrantSettings = field(default_factory=QdrantSettings)
+    ingest: IngestSettings = field(default_factory=IngestSettings)
+
+
+SECTIONS: dict[str, type[Any]] = {"qdrant": QdrantSettings, "ingest": IngestSettings}
+
+
+class Setting(NamedTuple):
+    """One leaf of the tree. `section` is None at the top."""
+
+    section: str | None
+    field: str
+    about: About
+    default: Any
+
+    @property
+    def key(self) -> str:
+        """As the file names it: "collection", "qdrant.url"."""
+        return f"{self.section}.{self.field}" if self.section else self.field
+
+
+class Row(NamedTuple):
+    """One line of the settings table."""
+
+    key: str
+    environment: str
+    default: str
+    values: str
+    description: str
+
+
+@cache
+def settings_by_name() -> dict[str, Setting]:
+    """Every setting by its flat name ("qdrant_url"), which flags and environment go by."""
+    found = {
+        f.name: _setting(None, Settings, f) for f in fields(Settings) if f.name not in SECTIONS
+    }
+    for section, kind in SECTIONS.items():
+        found |= {f"{section}_{f.name}": _setting(section, kind, f) for f in fields(kind)}
+    return found
+
+
+def _setting(section: str | None, kind: type[Any], leaf: Field[Any]) -> Setting:
+    about = get_type_hints(kind, include_extras=True)[leaf.name].__metadata__[0]
+    default = None if leaf.default is MISSING else leaf.default
+    return Setting(section, leaf.name, about, default)
+
+
+def describe() -> list[Row]:
+    """The settings table, in the order of the tree."""
+    return [
+        Row(
+            setting.key,
+            f"PDRAY_{name.upper()}",
+            setting.about.default or _in_words(setting.default),
+            setting.about.kind.words,
+            setting.about.description,
+        )
+        for name, setting in settings_by_name().items()
+    ]
+
+
+def _in_words(default: object) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
