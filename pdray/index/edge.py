@@ -1,0 +1,328 @@
+"""The embedded index: Qdrant Edge in this process.
+
+Edge holds the GIL through every call, and its objects don't pickle: one process owns a shard, and
+plain lists and dicts go in and out.
+"""
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import qdrant_edge as edge
+from numpy.typing import NDArray
+
+from pdray.errors import IndexUnavailable
+from pdray.index.edge_filter import translate
+from pdray.index.filters import Filter
+from pdray.index.generations import (
+    Current,
+    broken,
+    new_generation,
+    read_current,
+    sweep,
+    write_current,
+)
+from pdray.index.ledger import Ledger
+from pdray.index.owner import own
+from pdray.index.points import MACHINE_KEYS, Point, split_library_keys
+from pdray.index.protocol import Found, Payload, Stored
+from pdray.index.schema import EXACT_UP_TO, HNSW_EF, PAYLOAD_INDEXES, FieldType
+from pdray.index.target import IndexTarget
+from pdray.index.vectors import checked, checked_query, distinct
+
+# A scan of 100,000 vectors of 512 dimensions takes 17 ms and is exact; building HNSW for as many
+# takes about a minute with the GIL held.
+OPTIMISE_FROM = 250_000
+
+_BATCH = 512  # points a call: the GIL is held for about 40 ms
+_PAGE = 1_000
+
+
+class EdgeIndex:
+    """pdray.index.protocol.Index over one shard that this process owns.
+
+    Calls from several threads are safe: writes take turns.
+    """
+
+    def __init__(
+        self, shard: Any, folder: Path, dim: int, on_close: Callable[[], None], optimise_from: int
+    ) -> None:
+        self._shard, self._folder, self._dim = shard, folder, dim
+        self._on_close, self._optimise_from = on_close, optimise_from
+        self._writing = threading.RLock()
+        self._closed = False
+        self._ledger = Ledger(str(folder / "ledger"), before_mark=self.flush)
+        self._graph = self._has_graph()
+
+    @property
+    def ledger(self) -> Ledger:
+        """The parts that this generation has applied."""
+        return self._ledger
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """See Index. One write-ahead entry replaces vector and payload of a batch together."""
+        batch = distinct(points)
+        vectors = checked(batch, self._dim)
+        for start in range(0, len(batch), _BATCH):
+            part = slice(start, start + _BATCH)
+            self._upsert(batch[part], vectors[part])
+
+    def _upsert(self, points: Sequence[Point], vectors: NDArray[np.float32]) -> None:
+        with self._writing, self._saying("write to"):
+            library = edge.PayloadSelector.Exclude(sorted(MACHINE_KEYS))
+            stored = self._shard.retrieve([point.id for point in points], library, False)
+            kept = {str(record.id): record.payload or {} for record in stored}
+            self._shard.update(
+                edge.UpdateOperation.upsert_points(
+                    [
+                        edge.Point(point.id, vector, {**kept.get(point.id, {}), **point.payload})
+                        for point, vector in zip(points, vectors.tolist(), strict=True)
+                    ]
+                )
+            )
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """See Index."""
+        if ids:
+            with self._writing, self._saying("write to"):
+                self._shard.update(edge.UpdateOperation.delete_points(list(ids)))
+
+    def annotate(self, ids: Sequence[str], keys: Mapping[str, Any]) -> None:
+        """See Index."""
+        given, gone = split_library_keys(keys)
+        with self._writing, self._saying("write to"):
+            found = self._shard.retrieve(list(ids), False, False)
+            known = [record.id for record in found]
+            if known and given:
+                self._shard.update(edge.UpdateOperation.set_payload(known, given))
+            if known and gone:
+                self._shard.update(edge.UpdateOperation.delete_payload(known, gone))
+
+    def search(
+        self,
+        vector: NDArray[np.float32],
+        *,
+        limit: int,
+        where: Filter | None = None,
+        exact: bool = False,
+    ) -> list[Found]:
+        """See Index. A shard without a graph is scanned, which is exact."""
+        query, condition = checked_query(vector, self._dim), translate(where)
+        with self._saying("search"):
+            hits = self._shard.query(
+                edge.QueryRequest(
+                    limit=limit,
+                    query=edge.Query.Nearest(query),
+                    filter=condition,
+                    params=self._params(condition, limit, exact),
+                    with_payload=True,
+                )
+            )
+        return [Found(str(hit.id), hit.score, hit.payload or {}) for hit in hits]
+
+    def _params(self, condition: Any, limit: int, exact: bool) -> Any:
+        if exact or not self._graph:
+            return edge.SearchParams(exact=True)
+        if condition is not None:
+            matches = self._shard.count(edge.CountRequest(exact=False, filter=condition))
+            if matches <= EXACT_UP_TO:
+                return edge.SearchParams(exact=True)
+        return edge.SearchParams(
+            hnsw_ef=max(HNSW_EF, 2 * limit), acorn=edge.AcornSearchParams(enable=True)
+        )
+
+    def retrieve(self, ids: Sequence[str], with_vectors: bool = False) -> list[Stored]:
+        """See Index."""
+        with self._saying("read"):
+            records = self._shard.retrieve(list(ids), True, with_vectors)
+        found = {
+            str(record.id): Stored(
+                str(record.id),
+                record.payload or {},
+                np.asarray(record.vector, np.float32) if with_vectors else None,
+            )
+            for record in records
+        }
+        return [found[point] for point in ids if point in found]
+
+    def scroll(
+        self, collection: str | None = None, fields: Sequence[str] | None = None
+    ) -> Iterator[tuple[str, Payload]]:
+        """See Index."""
+        condition, offset = translate(Filter(collection)), None
+        wanted: Any = True if fields is None else list(fields) or False
+        while True:
+            with self._saying("read"):
+                page, offset = self._shard.scroll(
+                    edge.ScrollRequest(
+                        offset=offset, limit=_PAGE, filter=condition, with_payload=wanted
+                    )
+                )
+            for record in page:
+                yield str(record.id), record.payload or {}
+            if offset is None:
+                return
+
+    def count(self, collection: str | None = None) -> int:
+        """See Index."""
+        request = edge.CountRequest(exact=True, filter=translate(Filter(collection)))
+        with self._saying("read"):
+            return int(self._shard.count(request))
+
+    def optimise(self) -> None:
+        """See Index. Holds the GIL; does nothing below the size where a graph pays."""
+        if self.count() < self._optimise_from:
+            return
+        with self._writing, self._saying("optimise"):
+            self._shard.optimize()
+            self._graph = self._has_graph()
+
+    def flush(self) -> None:
+        """See Index."""
+        with self._writing, self._saying("write to"):
+            self._shard.flush()
+
+    def close(self) -> None:
+        """See Index."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            with self._writing, self._saying("close"):
+                self._shard.flush()
+                self._shard.close()
+        finally:
+            self._on_close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+    def _has_graph(self) -> bool:
+        return bool(self._shard.info().indexed_vectors_count)
+
+    @contextmanager
+    def _saying(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except IndexUnavailable:
+            raise
+        except Exception as error:  # Edge raises bare Exception for whatever goes wrong
+            raise IndexUnavailable(
+                f"Can't {verb} the index in {self._folder} ({_line(error)}): try again, or run "
+                "`pdray rebuild`."
+            ) from error
+
+
+def open_edge(
+    target: IndexTarget,
+    space: str,
+    dim: int,
+    *,
+    wait_seconds: float,
+    optimise_from: int = OPTIMISE_FROM,
+) -> EdgeIndex:
+    """Owns and opens the shard of a space; creates it where there is none."""
+    folder = target.state_dir / "index" / space
+    owner = own(folder, label=target.label, wait_seconds=wait_seconds)
+    try:
+        current = read_current(folder)
+        if current is None:
+            current = Current(new_generation(), dim)
+            _create(folder / current.generation, dim).close()
+            write_current(folder, current)
+        if current.dim != dim:
+            raise broken(folder, f"its vectors have {current.dim} dimensions, not {dim}")
+        sweep(folder, keep=current.generation)
+        shard = _load(folder, current.generation)
+        return EdgeIndex(shard, folder / current.generation, dim, owner.release, optimise_from)
+    except BaseException:
+        owner.release()
+        raise
+
+
+@contextmanager
+def rebuild_edge(
+    target: IndexTarget,
+    space: str,
+    dim: int,
+    *,
+    wait_seconds: float,
+    optimise_from: int = OPTIMISE_FROM,
+) -> Iterator[EdgeIndex]:
+    """An empty index that replaces the old one when the block ends without error.
+
+    The space is owned all the while. A block that raises, or dies, leaves the old index serving.
+    """
+    folder = target.state_dir / "index" / space
+    owner = own(folder, label=target.label, wait_seconds=wait_seconds)
+    try:
+        current = Current(new_generation(), dim)
+        place = folder / current.generation
+        try:
+            with EdgeIndex(_create(place, dim), place, dim, _nothing, optimise_from) as index:
+                yield index
+        except BaseException:
+            shutil.rmtree(place, ignore_errors=True)
+            raise
+        write_current(folder, current)
+        sweep(folder, keep=current.generation)
+    finally:
+        owner.release()
+
+
+def _create(place: Path, dim: int) -> Any:
+    path = place / "shard"
+    vectors = edge.EdgeVectorParams(
+        size=dim,
+        distance=edge.Distance.Cosine,
+        # as the catalog has them: half the memory, scores within 5e-5
+        datatype=edge.VectorStorageDatatype.Float16,
+    )
+    try:
+        path.mkdir(parents=True)
+        shard = edge.EdgeShard.create(str(path), edge.EdgeConfig(vectors, wal_enabled=True))
+        _index_payload(shard)
+        shard.flush()
+    except Exception as error:  # Edge raises bare Exception for whatever goes wrong
+        raise IndexUnavailable(
+            f"The index in {place.parent} can't be made ({_line(error)}): see that the disk has "
+            "room and can be written."
+        ) from error
+    return shard
+
+
+def _load(folder: Path, generation: str) -> Any:
+    try:
+        shard = edge.EdgeShard.load(str(folder / generation / "shard"))
+        _index_payload(shard)
+    except Exception as error:  # Edge raises bare Exception for whatever is broken
+        raise broken(folder, _line(error)) from error
+    return shard
+
+
+def _index_payload(shard: Any) -> None:
+    have = shard.info().payload_schema
+    for field, kind in PAYLOAD_INDEXES.items():
+        if field not in have:
+            shard.update(edge.UpdateOperation.create_field_index(field, _schema(kind)))
+
+
+def _schema(kind: FieldType) -> Any:
+    if kind == "tenant":
+        return edge.KeywordIndexParams(is_tenant=True)
+    return getattr(edge.PayloadSchemaType, kind.capitalize())
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _nothing() -> None:
+    return None

@@ -1,0 +1,34 @@
+"""A Filter in the words of Qdrant Edge."""
+
+from typing import Any
+
+import qdrant_edge as edge
+
+from pdray.index.filters import AnyOf, Condition, Dates, Equals, Filter, Near, Range
+
+
+def translate(where: Filter | None) -> Any:
+    """The `qdrant_edge.Filter`, or None where everything matches."""
+    if where is None or not (where.conditions() or where.must_not):
+        return None
+    return edge.Filter(
+        must=[_condition(each) for each in where.conditions()] or None,
+        must_not=[_condition(each) for each in where.must_not] or None,
+    )
+
+
+def _condition(each: Condition) -> Any:
+    match each:
+        case Equals(field, value):
+            return edge.FieldCondition(field, match=edge.MatchValue(value))
+        case AnyOf(field):
+            values: list[Any] = list(each.values)
+            return edge.FieldCondition(field, match=edge.MatchAny(values))
+        case Range(field):
+            span = edge.RangeFloat(gte=each.gte, gt=each.gt, lte=each.lte, lt=each.lt)
+            return edge.FieldCondition(field, range=span)
+        case Dates(field):
+            return edge.FieldCondition(field, range=edge.RangeDateTime(**each.bounds()))
+        case Near(lon, lat, metres, field):
+            circle = edge.GeoRadius(edge.GeoPoint(lon, lat), metres)
+            return edge.FieldCondition(field, geo_radius=circle)

@@ -1,0 +1,88 @@
+"""What a search may be narrowed to, in words that no implementation owns.
+
+A condition on a list field (`folders`, `keywords`) holds where any element fulfils it. A point that
+lacks the field fulfils no condition on it, so it passes a `must_not`.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pdray.index.points import instant
+
+
+@dataclass(frozen=True, slots=True)
+class Equals:
+    """field == value."""
+
+    field: str
+    value: str | int | bool
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """The field is one of the values, all strings or all integers; none of them matches nothing."""
+
+    field: str
+    values: tuple[str, ...] | tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A number between bounds; None is open."""
+
+    field: str
+    gte: float | None = None
+    gt: float | None = None
+    lte: float | None = None
+    lt: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dates:
+    """An instant between bounds, ISO 8601 (without zone: UTC); None is open."""
+
+    field: str = "taken_at"
+    gte: str | None = None
+    gt: str | None = None
+    lte: str | None = None
+    lt: str | None = None
+
+    def bounds(self) -> dict[str, str]:
+        """The bounds that are set, as RFC 3339; raises ValueError for what is no date."""
+        given = {"gte": self.gte, "gt": self.gt, "lte": self.lte, "lt": self.lt}
+        found = {}
+        for name, written in given.items():
+            if written is not None:
+                when = instant(written)
+                if when is None:
+                    raise ValueError(f"{written!r} is no ISO 8601 date.")
+                found[name] = when
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Within `metres` of a place, degrees."""
+
+    lon: float
+    lat: float
+    metres: float
+    field: str = "location"
+
+
+Condition: TypeAlias = Equals | AnyOf | Range | Dates | Near
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """All of `must` and none of `must_not`, in one collection or (None) in all."""
+
+    collection: str | None = None
+    must: tuple[Condition, ...] = ()
+    must_not: tuple[Condition, ...] = ()
+
+    def conditions(self) -> tuple[Condition, ...]:
+        """`must`, led by the equality on the collection where there is one."""
+        if self.collection is None:
+            return self.must
+        return (Equals("collection", self.collection), *self.must)

@@ -1,0 +1,103 @@
+"""What every index can do. Edge and server behave alike: one test body runs over both."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pdray.index.filters import Filter
+from pdray.index.ledger import Ledger
+from pdray.index.points import Point
+
+Payload = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One neighbour. `score` is cosine similarity."""
+
+    id: str
+    score: float
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One point as it is stored. `vector` is unit-length float32, or None where not asked for."""
+
+    id: str
+    payload: Payload
+    vector: NDArray[np.float32] | None = None
+
+
+class Index(Protocol):
+    """The index of one embedding space. Every method raises IndexUnavailable where Qdrant fails
+    and ValueError where the call is wrong. A context manager that closes at its end.
+    """
+
+    @property
+    def ledger(self) -> Ledger:
+        """Which parts of the catalog are in this index. Marking flushes the index first."""
+        ...
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Inserts or replaces. Idempotent. An existing point gets the new vector and exactly the
+        new machine keys (those that are gone are removed); its library keys stay. Of two points
+        with one id the last counts.
+        """
+        ...
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Removes points. Idempotent: an unknown id is fine."""
+        ...
+
+    def annotate(self, ids: Sequence[str], keys: Mapping[str, Any]) -> None:
+        """Sets library keys on existing points; a value of None removes its key. Machine keys are
+        refused with ValueError, unknown ids are passed over.
+        """
+        ...
+
+    def search(
+        self,
+        vector: NDArray[np.float32],
+        *,
+        limit: int,
+        where: Filter | None = None,
+        exact: bool = False,
+    ) -> list[Found]:
+        """The `limit` nearest by cosine, best first. Few matches are scanned exactly unasked."""
+        ...
+
+    def retrieve(self, ids: Sequence[str], with_vectors: bool = False) -> list[Stored]:
+        """The points of these ids, in their order; unknown ids are left out."""
+        ...
+
+    def scroll(
+        self, collection: str | None = None, fields: Sequence[str] | None = None
+    ) -> Iterator[tuple[str, Payload]]:
+        """Every point of a collection (None: of all) in order of id, with the payload cut down to
+        `fields` (None: all of it). Points that are written meanwhile may or may not appear.
+        """
+        ...
+
+    def count(self, collection: str | None = None) -> int:
+        """The exact number of points of a collection (None: of all)."""
+        ...
+
+    def optimise(self) -> None:
+        """Builds what makes a large index fast; call it at the end of a run. May take minutes."""
+        ...
+
+    def flush(self) -> None:
+        """Returns when everything written is on disk."""
+        ...
+
+    def close(self) -> None:
+        """Flushes and lets go. Closing twice is fine."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *raised: object) -> None: ...

@@ -1,0 +1,355 @@
+"""The index on a Qdrant server: one collection a space, behind an alias.
+
+The alias `<prefix>pdray-<space>` is what everybody reads and writes; it points at
+`<prefix>pdray-<space>_<uid>`, whose metadata holds our marker. The uid names the ledger too, so a
+collection that was dropped and made again never looks applied.
+"""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from qdrant_client import models
+
+from pdray.errors import IndexUnavailable
+from pdray.index.connection import Connection
+from pdray.index.filters import Filter
+from pdray.index.ledger import Ledger
+from pdray.index.points import MACHINE_KEYS, Point, split_library_keys
+from pdray.index.protocol import Found, Payload, Stored
+from pdray.index.schema import EXACT_UP_TO, FORMAT, HNSW_EF, PAYLOAD_INDEXES, FieldType
+from pdray.index.server_filter import translate
+from pdray.index.target import IndexTarget
+from pdray.index.vectors import checked, checked_query, distinct
+
+MARKER = "pdray"  # the key of our marker in the collection's metadata
+
+_BATCH = 256  # points a request: 3 MB of JSON at 1,024 dimensions; servers take 32
+_PAGE = 1_000
+
+
+class ServerIndex:
+    """pdray.index.protocol.Index over one collection of a server. Safe for threads."""
+
+    def __init__(self, line: Connection, name: str, dim: int, ledger: Ledger) -> None:
+        self._line, self._name, self._dim, self._ledger = line, name, dim, ledger
+
+    @property
+    def ledger(self) -> Ledger:
+        """The parts that this collection has applied."""
+        return self._ledger
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """See Index. Existing points are changed key by key, so that a library key which somebody
+        sets at the same moment is not lost.
+        """
+        batch = distinct(points)
+        checked(batch, self._dim)
+        for start in range(0, len(batch), _BATCH):
+            part = batch[start : start + _BATCH]
+            known = self._known([point.id for point in part])
+            new = [point for point in part if point.id not in known]
+            old = [point for point in part if point.id in known]
+            operations = [*_insertions(new), *_changes(old)]
+            self._update(operations)
+
+    def _known(self, ids: Sequence[str]) -> set[str]:
+        records = self._line.call(
+            lambda client: client.retrieve(self._name, list(ids), with_payload=False)
+        )
+        return {str(record.id) for record in records}
+
+    def _update(self, operations: list[models.UpdateOperation]) -> None:
+        if operations:
+            self._line.call(
+                lambda client: client.batch_update_points(self._name, operations, wait=True)
+            )
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """See Index."""
+        for start in range(0, len(ids), _PAGE):
+            chosen = models.PointIdsList(points=list(ids[start : start + _PAGE]))
+            self._update([models.DeleteOperation(delete=chosen)])
+
+    def annotate(self, ids: Sequence[str], keys: Mapping[str, Any]) -> None:
+        """See Index."""
+        given, gone = split_library_keys(keys)
+        known = sorted(self._known(ids)) if ids else []
+        operations: list[models.UpdateOperation] = []
+        if known and given:
+            setting = models.SetPayload(payload=given, points=list(known))
+            operations.append(models.SetPayloadOperation(set_payload=setting))
+        if known and gone:
+            removal = models.DeletePayload(keys=gone, points=list(known))
+            operations.append(models.DeletePayloadOperation(delete_payload=removal))
+        self._update(operations)
+
+    def search(
+        self,
+        vector: NDArray[np.float32],
+        *,
+        limit: int,
+        where: Filter | None = None,
+        exact: bool = False,
+    ) -> list[Found]:
+        """See Index."""
+        query = checked_query(vector, self._dim)
+        condition = translate(where)
+        params = self._params(condition, limit, exact)
+        answer = self._line.call(
+            lambda client: client.query_points(
+                self._name,
+                query=query,
+                query_filter=condition,
+                limit=limit,
+                search_params=params,
+                with_payload=True,
+            )
+        )
+        return [Found(str(hit.id), hit.score, hit.payload or {}) for hit in answer.points]
+
+    def _params(
+        self, condition: models.Filter | None, limit: int, exact: bool
+    ) -> models.SearchParams:
+        if not exact and condition is not None:
+            matches = self._line.call(
+                lambda client: client.count(self._name, count_filter=condition, exact=False)
+            )
+            exact = matches.count <= EXACT_UP_TO
+        if exact:
+            return models.SearchParams(exact=True)
+        acorn = models.AcornSearchParams(enable=condition is not None)
+        return models.SearchParams(hnsw_ef=max(HNSW_EF, 2 * limit), acorn=acorn)
+
+    def retrieve(self, ids: Sequence[str], with_vectors: bool = False) -> list[Stored]:
+        """See Index."""
+        found: dict[str, Stored] = {}
+        for start in range(0, len(ids), _PAGE):
+            asked = list(ids[start : start + _PAGE])
+            for record in self._line.call(
+                lambda client, asked=asked: client.retrieve(  # type: ignore[misc]
+                    self._name, asked, with_payload=True, with_vectors=with_vectors
+                )
+            ):
+                vector = np.asarray(record.vector, np.float32) if with_vectors else None
+                found[str(record.id)] = Stored(str(record.id), record.payload or {}, vector)
+        return [found[point] for point in ids if point in found]
+
+    def scroll(
+        self, collection: str | None = None, fields: Sequence[str] | None = None
+    ) -> Iterator[tuple[str, Payload]]:
+        """See Index."""
+        condition = translate(Filter(collection))
+        wanted: bool | list[str] = True if fields is None else list(fields) or False
+        offset: Any = None
+        while True:
+            start = offset
+            page, offset = self._line.call(
+                lambda client, start=start: client.scroll(  # type: ignore[misc]
+                    self._name,
+                    scroll_filter=condition,
+                    limit=_PAGE,
+                    offset=start,
+                    with_payload=wanted,
+                )
+            )
+            for record in page:
+                yield str(record.id), record.payload or {}
+            if offset is None:
+                return
+
+    def count(self, collection: str | None = None) -> int:
+        """See Index."""
+        condition = translate(Filter(collection))
+        counted = self._line.call(
+            lambda client: client.count(self._name, count_filter=condition, exact=True)
+        )
+        return counted.count
+
+    def optimise(self) -> None:
+        """Nothing to do: a server optimises by itself."""
+
+    def flush(self) -> None:
+        """Nothing to do: every write was waited for."""
+
+    def close(self) -> None:
+        """See Index."""
+        self._line.client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
+
+def open_server(line: Connection, target: IndexTarget, space: str, dim: int) -> ServerIndex:
+    """Opens the collection of a space; creates it where there is none."""
+    alias = f"{target.prefix}pdray-{space}"
+    name = _serving(line, alias)
+    if name is None:
+        uid = _create(line, alias, space, dim)
+        _point_at(line, alias, _named(alias, uid))
+        name = _serving(line, alias) or _named(alias, uid)
+    uid = _checked(line, name, space, dim)
+    _index_payload(line, name)
+    return ServerIndex(line, alias, dim, _ledger(target, space, uid))
+
+
+@contextmanager
+def rebuild_server(
+    line: Connection, target: IndexTarget, space: str, dim: int
+) -> Iterator[ServerIndex]:
+    """An empty collection that takes over the alias when the block ends without error.
+
+    The old one serves until then and is dropped after it. What a rebuild that died has left is
+    dropped first; of two rebuilds at once the later one wins and the other fails.
+    """
+    alias = f"{target.prefix}pdray-{space}"
+    try:
+        _drop_others(line, target, alias, space, keep=_serving(line, alias))
+        uid = _create(line, alias, space, dim)
+        name = _named(alias, uid)
+        _index_payload(line, name)
+        ledger = _ledger(target, space, uid)
+        try:
+            yield ServerIndex(line, name, dim, ledger)
+        except BaseException:
+            line.call(lambda client: client.delete_collection(name))
+            ledger.forget()
+            raise
+        _point_at(line, alias, name)
+        _drop_others(line, target, alias, space, keep=name)
+    finally:
+        line.client.close()
+
+
+def _named(alias: str, uid: str) -> str:
+    return f"{alias}_{uid}"
+
+
+def _serving(line: Connection, alias: str) -> str | None:
+    aliases = line.call(lambda client: client.get_aliases()).aliases
+    return next((each.collection_name for each in aliases if each.alias_name == alias), None)
+
+
+def _create(line: Connection, alias: str, space: str, dim: int) -> str:
+    uid = uuid.uuid4().hex[:12]
+    name = _named(alias, uid)
+    vectors = models.VectorParams(
+        size=dim,
+        distance=models.Distance.COSINE,
+        datatype=models.Datatype.FLOAT16,  # as the catalog has them
+    )
+    marker = {MARKER: {"format": FORMAT, "space": space, "uid": uid, "dim": dim}}
+
+    def create(client: Any) -> None:
+        # An attempt whose answer was lost has made it already.
+        if not client.collection_exists(name):
+            client.create_collection(name, vectors_config=vectors, metadata=marker)
+
+    line.call(create)
+    return uid
+
+
+def _point_at(line: Connection, alias: str, name: str) -> None:
+    switch = models.CreateAlias(collection_name=name, alias_name=alias)
+    operations: list[models.AliasOperations] = [
+        models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias)),
+        models.CreateAliasOperation(create_alias=switch),
+    ]
+    line.call(lambda client: client.update_collection_aliases(operations))
+
+
+def _marker(line: Connection, name: str) -> dict[str, Any]:
+    config = line.call(lambda client: client.get_collection(name)).config
+    found = (config.metadata or {}).get(MARKER)
+    return found if isinstance(found, dict) else {}
+
+
+def _checked(line: Connection, name: str, space: str, dim: int) -> str:
+    marker = _marker(line, name)
+    if "uid" not in marker or marker.get("space") != space:
+        raise IndexUnavailable(
+            f"The collection {name} on the Qdrant server at {line.place} isn't pdray's index of "
+            f"{space}, or the server is older than 1.16: use a newer server or another prefix."
+        )
+    if marker.get("format") != FORMAT or marker.get("dim") != dim:
+        raise IndexUnavailable(
+            f"The collection {name} on the Qdrant server at {line.place} has format "
+            f"{marker.get('format')} and {marker.get('dim')} dimensions, not {FORMAT} and {dim}: "
+            "run `pdray rebuild` to make it anew."
+        )
+    return str(marker["uid"])
+
+
+def _index_payload(line: Connection, name: str) -> None:
+    have = line.call(lambda client: client.get_collection(name)).payload_schema
+    for field, kind in PAYLOAD_INDEXES.items():
+        if field not in have:
+            line.call(
+                lambda client, field=field, kind=kind: client.create_payload_index(  # type: ignore[misc]
+                    name, field, _schema(kind), wait=True
+                )
+            )
+
+
+def _schema(kind: FieldType) -> models.KeywordIndexParams | models.PayloadSchemaType:
+    if kind == "tenant":
+        return models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
+    return models.PayloadSchemaType(kind)
+
+
+def _drop_others(
+    line: Connection, target: IndexTarget, alias: str, space: str, keep: str | None
+) -> None:
+    listed = line.call(lambda client: client.get_collections()).collections
+    for name in [each.name for each in listed if each.name.startswith(f"{alias}_")]:
+        marker = _marker(line, name) if name != keep else {}
+        if marker.get("space") == space:
+            line.call(lambda client, name=name: client.delete_collection(name))  # type: ignore[misc]
+            _ledger(target, space, str(marker["uid"])).forget()
+
+
+def _ledger(target: IndexTarget, space: str, uid: str) -> Ledger:
+    return Ledger(f"{target.workspace.rstrip('/')}/projections/{space}/{uid}")
+
+
+def _insertions(points: Sequence[Point]) -> list[models.UpdateOperation]:
+    if not points:
+        return []
+    rows = [
+        models.PointStruct(id=point.id, vector=point.vector.tolist(), payload=point.payload)
+        for point in points
+    ]
+    return [models.UpsertOperation(upsert=models.PointsList(points=rows))]
+
+
+def _changes(points: Sequence[Point]) -> list[models.UpdateOperation]:
+    """Vectors first, then what is gone (points that lost the same keys together), then the new."""
+    if not points:
+        return []
+    rows = [models.PointVectors(id=point.id, vector=point.vector.tolist()) for point in points]
+    gone: dict[frozenset[str], list[str]] = defaultdict(list)
+    for point in points:
+        gone[MACHINE_KEYS.difference(point.payload)].append(point.id)
+    return [
+        models.UpdateVectorsOperation(update_vectors=models.UpdateVectors(points=rows)),
+        *(
+            models.DeletePayloadOperation(
+                delete_payload=models.DeletePayload(keys=sorted(keys), points=list(ids))
+            )
+            for keys, ids in gone.items()
+            if keys
+        ),
+        *(
+            models.SetPayloadOperation(
+                set_payload=models.SetPayload(payload=point.payload, points=[point.id])
+            )
+            for point in points
+        ),
+    ]

@@ -1,0 +1,36 @@
+"""A Filter in the words of the Qdrant client."""
+
+from typing import Any
+
+from qdrant_client import models
+
+from pdray.index.filters import AnyOf, Condition, Dates, Equals, Filter, Near, Range
+
+
+def translate(where: Filter | None) -> models.Filter | None:
+    """The client's Filter, or None where everything matches."""
+    if where is None or not (where.conditions() or where.must_not):
+        return None
+    return models.Filter(
+        must=[_condition(each) for each in where.conditions()] or None,
+        must_not=[_condition(each) for each in where.must_not] or None,
+    )
+
+
+def _condition(each: Condition) -> models.FieldCondition:
+    match each:
+        case Equals(field, value):
+            return models.FieldCondition(key=field, match=models.MatchValue(value=value))
+        case AnyOf(field):
+            values: list[Any] = list(each.values)
+            return models.FieldCondition(key=field, match=models.MatchAny(any=values))
+        case Range(field):
+            span = models.Range(gte=each.gte, gt=each.gt, lte=each.lte, lt=each.lt)
+            return models.FieldCondition(key=field, range=span)
+        case Dates(field):
+            days = models.DatetimeRange.model_validate(each.bounds())
+            return models.FieldCondition(key=field, range=days)
+        case Near(lon, lat, metres, field):
+            centre = models.GeoPoint(lon=lon, lat=lat)
+            circle = models.GeoRadius(center=centre, radius=metres)
+            return models.FieldCondition(key=field, geo_radius=circle)

@@ -1,0 +1,34 @@
+"""Where the index is: a small value that travels to whatever process opens it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class IndexTarget:
+    """An embedded index under `state_dir`, or, with `url`, a Qdrant server.
+
+    A server's ledger lies in `workspace` (a folder or an fsspec URL). `ca` is a PEM file of a
+    private authority; `verify=False` trusts any certificate. `timeout` is seconds a request.
+    A `url` without a port means Qdrant's own, 6333. `label` says in the owner file what this
+    process is, where its command line does not. `prefix` leads the names on a shared server.
+    """
+
+    state_dir: Path
+    workspace: str = ""
+    url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    ca: Path | None = None
+    verify: bool = True
+    timeout: float = 30.0
+    prefix: str = ""
+    label: str | None = None
+
+    @property
+    def place(self) -> str:
+        """The target for a message: a URL without credentials, or the folder."""
+        if self.url is None:
+            return str(self.state_dir / "index")
+        parts = urlsplit(self.url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
