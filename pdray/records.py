@@ -160,6 +160,7 @@ class ImageRecord:
     width: int | None = None  # pixels as shown, after orientation
     height: int | None = None
     format: str | None = None  # "jpeg", "png", ...
+    space: str | None = None  # embedding space in which this commit made sure of a vector
     metadata: Metadata = field(default_factory=Metadata)
     thumbnail: Thumbnail | None = None
     failure: Failure | None = None

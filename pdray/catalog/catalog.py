@@ -1,0 +1,210 @@
+"""The catalog of one workspace: row parts, embedding parts and thumbnail packs, each written once.
+
+    format.json                                    the format version
+    collections/<collection>/rows/<unit>.parquet   row parts; creating one is the commit
+    collections/<collection>/pointer/<n>.json      which embedding space serves (catalog/pointer.py)
+    embeddings/<space>/<unit>-<attempt>.parquet    content_id -> vector, shared by all collections
+    thumbs/<unit[:2]>/<unit>-<attempt>.pack        thumbnails one after the other
+    runs/<run_id>/                                 records of runs (catalog/runs.py)
+    leases/<collection>/                           who indexes now (catalog/lease.py)
+
+An embedding part is a fact about contents, true whichever row needs it: a complete one is used for
+reuse even when the attempt that wrote it died before its commit. What a row needs is named by its
+own part's metadata, so that reading a part's vectors never searches.
+"""
+
+import contextlib
+import io
+import json
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pdray.catalog import schema
+from pdray.catalog.store import Store, open_store
+from pdray.errors import CatalogError
+from pdray.records import ImageRecord, ModelSpec, Thumbnail
+
+_FORMAT_FILE = "format.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A committed row part as it was read."""
+
+    path: str
+    collection: str
+    records: list[ImageRecord]
+    embeddings: dict[str, list[str]]  # space -> the embedding parts that hold its vectors
+
+
+class Catalog:
+    """Reads and writes a workspace; cheap to open, holds no file open, pickles as its URL."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = False) -> "Catalog":
+        """Opens a workspace. Raises CatalogError where there is none or it is of a newer format."""
+        catalog = cls(open_store(url))
+        try:
+            catalog._check_format(create)
+        except PermissionError as error:
+            raise CatalogError(
+                f"The workspace {catalog.store.url} can't be opened: {error.strerror or error}. "
+                "Check its permissions, or name another with --workspace."
+            ) from error
+        return catalog
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (self.store.url,)
+
+    def _check_format(self, create: bool) -> None:
+        fresh = json.dumps({"format": schema.FORMAT}).encode()
+        try:
+            found = json.loads(self.store.read(_FORMAT_FILE))
+        except (FileNotFoundError, NotADirectoryError):
+            if not create:
+                raise CatalogError(
+                    f"There is no workspace at {self.store.url}. Make one with `pdray index FOLDER`, "
+                    "or name another with --workspace."
+                ) from None
+            try:
+                self.store.create(_FORMAT_FILE, fresh)
+            except (FileExistsError, NotADirectoryError) as error:
+                raise CatalogError(
+                    f"The workspace {self.store.url} is a file, not a folder. "
+                    "Name a folder with --workspace."
+                ) from error
+            return
+        except (ValueError, IsADirectoryError) as error:
+            raise CatalogError(
+                f"{self.store.url}/{_FORMAT_FILE} is not pdray's. Name another workspace."
+            ) from error
+        if found.get("format", 0) > schema.FORMAT:
+            raise CatalogError(
+                f"The workspace {self.store.url} has format {found['format']}, this pdray reads up "
+                f"to {schema.FORMAT}. Install a newer pdray."
+            )
+
+    # --- reading
+
+    def collections(self) -> list[str]:
+        """Names of the collections, sorted."""
+        return [path.rsplit("/", 1)[-1] for path in self.store.list("collections")]
+
+    def parts(self, collection: str) -> list[str]:
+        """Paths of the committed row parts, sorted."""
+        return self.store.list(f"collections/{collection}/rows", ".parquet")
+
+    def embedding_parts(self, space: str) -> list[str]:
+        """Paths of the complete embedding parts of a space, sorted."""
+        return self.store.list(f"embeddings/{space}", ".parquet")
+
+    def read_part(self, path: str) -> Part:
+        """A row part, whole. Raises FileNotFoundError."""
+        table = pq.read_table(io.BytesIO(self.store.read(path)))
+        document = schema.document(table.schema)
+        return Part(
+            path, document["collection"], list(schema.records(table)), document["embeddings"]
+        )
+
+    def vectors(self, paths: Iterable[str]) -> tuple[list[str], NDArray[np.float32]]:
+        """(content ids, vectors (n, dim)) of embedding parts, first part first. n may be 0."""
+        contents: list[str] = []
+        found: list[NDArray[np.float32]] = []
+        for path in paths:
+            table = pq.read_table(io.BytesIO(self.store.read(path)))
+            if table.num_rows:
+                contents += [value.hex() for value in table["content_id"].to_pylist()]
+                found.append(schema.vectors(table["vector"]))
+        return contents, np.concatenate(found) if found else np.zeros((0, 0), np.float32)
+
+    def thumbnail(self, where: Thumbnail) -> bytes:
+        """The bytes of a thumbnail, in one ranged read."""
+        return self.store.read(where.pack, where.offset, where.length)
+
+    # --- writing
+
+    def write_thumbnails(
+        self, unit_id: str, attempt: str, images: Sequence[bytes]
+    ) -> list[Thumbnail]:
+        """Packs thumbnails into one file; returns where each lies. No file for none."""
+        if not images:
+            return []
+        path = f"thumbs/{unit_id[:2]}/{unit_id}-{attempt}.pack"
+        places, offset = [], 0
+        for data in images:
+            places.append(Thumbnail(path, offset, len(data)))
+            offset += len(data)
+        self.store.create(path, b"".join(images))
+        return places
+
+    def write_embeddings(
+        self,
+        unit_id: str,
+        attempt: str,
+        spec: ModelSpec,
+        contents: list[str],
+        vectors: NDArray[np.float32],
+    ) -> str:
+        """Writes an embedding part; contents are distinct ids, vectors (n, dim). Returns its path."""
+        path = f"embeddings/{spec.space}/{unit_id}-{attempt}.parquet"
+        table = schema.embeddings_table(contents, vectors, spec)
+        self.store.create(path, _parquet(table, compression="none"))
+        return path
+
+    def commit(
+        self,
+        collection: str,
+        unit_id: str,
+        records: Sequence[ImageRecord],
+        embeddings: dict[str, list[str]],
+        own: Iterable[str] = (),
+    ) -> bool:
+        """Creates the row part of a unit: the commit point. Idempotent by unit.
+
+        `embeddings` names, by space, the parts that hold the rows' vectors; `own` are the files
+        that this attempt wrote for it. False where another attempt came first: then `own` is
+        removed, for the winner has named its own.
+        """
+        document = {
+            "format": schema.FORMAT,
+            "collection": collection,
+            "unit": unit_id,
+            "embeddings": embeddings,
+        }
+        table = schema.rows_table(records, document)
+        if self.store.create(self.part_path(collection, unit_id), _parquet(table)):
+            return True
+        for path in own:
+            with contextlib.suppress(OSError):  # an orphan is harmless, and compaction removes it
+                self.store.delete(path)
+        return False
+
+    @staticmethod
+    def part_path(collection: str, unit_id: str) -> str:
+        """Path of a unit's row part."""
+        return f"collections/{collection}/rows/{unit_id}.parquet"
+
+
+def new_attempt() -> str:
+    """A name for one attempt at a unit."""
+    return uuid.uuid4().hex[:12]
+
+
+def _reopen(url: str) -> Catalog:
+    return Catalog(open_store(url))
+
+
+def _parquet(table: pa.Table, compression: str = "zstd") -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression=compression)
+    return sink.getvalue()

@@ -1,0 +1,144 @@
+"""How records lie in Parquet: flat columns, ids as binary, vectors as fixed-size fp16 binary."""
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pdray.records import Failure, ImageRecord, Metadata, ModelSpec, Thumbnail
+
+FORMAT = 1  # of the workspace; a newer one is refused in words
+META = b"pdray"  # the key of our document in the Parquet schema's metadata
+
+_METADATA = [
+    pa.field("taken_at", pa.string()),
+    pa.field("camera_make", pa.string()),
+    pa.field("camera_model", pa.string()),
+    pa.field("lens", pa.string()),
+    pa.field("exposure_seconds", pa.float64()),
+    pa.field("f_number", pa.float64()),
+    pa.field("iso", pa.int32()),
+    pa.field("focal_length_mm", pa.float64()),
+    pa.field("latitude", pa.float64()),
+    pa.field("longitude", pa.float64()),
+    pa.field("altitude_m", pa.float64()),
+    pa.field("title", pa.string()),
+    pa.field("description", pa.string()),
+    pa.field("keywords", pa.list_(pa.string())),
+    pa.field("rating", pa.int32()),
+]
+_PLAIN = ["uri", "size", "version", "seq", "status", "run_id", "width", "height", "format", "space"]
+
+ROWS = pa.schema(
+    [
+        pa.field("uri", pa.string(), nullable=False),
+        pa.field("size", pa.int64(), nullable=False),
+        pa.field("version", pa.string(), nullable=False),
+        pa.field("seq", pa.int32(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("image_id", pa.binary(16)),
+        pa.field("content_id", pa.binary(16)),
+        pa.field("phash", pa.binary(8)),
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("format", pa.string()),
+        pa.field("space", pa.string()),
+        *_METADATA,
+        pa.field("thumb_pack", pa.string()),
+        pa.field("thumb_offset", pa.int64()),
+        pa.field("thumb_length", pa.int32()),
+        pa.field("failure_stage", pa.string()),
+        pa.field("failure_kind", pa.string()),
+        pa.field("failure_reason", pa.string()),
+    ]
+)
+assert [f.name for f in _METADATA] == [f.name for f in fields(Metadata)]
+
+
+def rows_table(records: Iterable[ImageRecord], document: dict[str, Any]) -> pa.Table:
+    """Records as a table of schema ROWS; `document` goes into its metadata as JSON."""
+    table = pa.Table.from_pylist([_row(record) for record in records], schema=ROWS)
+    return table.replace_schema_metadata({META: json.dumps(document, sort_keys=True).encode()})
+
+
+def _row(record: ImageRecord) -> dict[str, Any]:
+    row: dict[str, Any] = {name: getattr(record, name) for name in _PLAIN}
+    row["image_id"] = uuid.UUID(record.image_id).bytes if record.image_id else None
+    row["content_id"] = bytes.fromhex(record.content_id) if record.content_id else None
+    row["phash"] = bytes.fromhex(record.phash) if record.phash else None
+    row.update({f.name: getattr(record.metadata, f.name) for f in _METADATA})
+    if record.thumbnail:
+        row["thumb_pack"] = record.thumbnail.pack
+        row["thumb_offset"] = record.thumbnail.offset
+        row["thumb_length"] = record.thumbnail.length
+    if record.failure:
+        row["failure_stage"] = record.failure.stage
+        row["failure_kind"] = record.failure.kind
+        row["failure_reason"] = record.failure.reason
+    return row
+
+
+def records(table: pa.Table) -> Iterator[ImageRecord]:
+    """The inverse of `rows_table`; columns beyond ROWS are passed over."""
+    for batch in table.select(ROWS.names).to_batches():
+        for row in batch.to_pylist():
+            yield _record(row)
+
+
+def _record(row: dict[str, Any]) -> ImageRecord:
+    metadata = {f.name: row[f.name] for f in _METADATA}
+    metadata["keywords"] = tuple(metadata["keywords"] or ())
+    thumbnail = failure = None
+    if row["thumb_pack"] is not None:
+        thumbnail = Thumbnail(row["thumb_pack"], row["thumb_offset"], row["thumb_length"])
+    if row["failure_stage"] is not None:
+        failure = Failure(
+            row["uri"], row["failure_stage"], row["failure_kind"], row["failure_reason"]
+        )
+    return ImageRecord(
+        **{name: row[name] for name in _PLAIN},
+        image_id=str(uuid.UUID(bytes=row["image_id"])) if row["image_id"] else None,
+        content_id=row["content_id"].hex() if row["content_id"] else None,
+        phash=row["phash"].hex() if row["phash"] else None,
+        metadata=Metadata(**metadata),
+        thumbnail=thumbnail,
+        failure=failure,
+    )
+
+
+def embeddings_table(contents: list[str], vectors: NDArray[np.float32], spec: ModelSpec) -> pa.Table:
+    """Embeddings of distinct contents; vectors is (n, dim), stored fp16, model in the metadata."""
+    half = np.ascontiguousarray(vectors, dtype="<f2")
+    if half.shape != (len(contents), spec.dim):
+        raise ValueError(f"expected vectors of shape {(len(contents), spec.dim)}, got {half.shape}")
+    width = pa.binary(2 * spec.dim)
+    document = {"space": spec.space, "model": spec.to_json(), "dtype": "float16", "normalised": True}
+    return pa.table(
+        {
+            "content_id": pa.array([bytes.fromhex(c) for c in contents], pa.binary(16)),
+            "vector": pa.FixedSizeBinaryArray.from_buffers(
+                width, len(contents), [None, pa.py_buffer(half.tobytes())]
+            ),
+        },
+        metadata={META: json.dumps(document, sort_keys=True).encode()},
+    )
+
+
+def vectors(column: pa.ChunkedArray) -> NDArray[np.float32]:
+    """A stored vector column as (n, dim) float32, L2-normalised anew (fp16 rounding undone)."""
+    array = pa.concat_arrays(column.chunks) if column.num_chunks != 1 else column.chunk(0)
+    dim = array.type.byte_width // 2
+    raw = np.frombuffer(array.buffers()[1], dtype="<f2", count=(array.offset + len(array)) * dim)
+    full = raw.reshape(-1, dim)[array.offset :].astype(np.float32)
+    return full / np.maximum(np.linalg.norm(full, axis=1, keepdims=True), 1e-12)
+
+
+def document(schema: pa.Schema) -> dict[str, Any]:
+    """Our JSON document in a schema's metadata."""
+    return dict(json.loads(schema.metadata[META]))

@@ -1,0 +1,198 @@
+"""Write-once files under a workspace URL: the only way in which the catalog touches storage.
+
+`create` is put-if-absent, and what it returns can be trusted after a power cut: locally a temporary
+name, fsync, an exclusive link and fsync of the folder; on an object store one conditional PUT.
+"""
+
+import contextlib
+import errno
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+import fsspec
+
+from pdray.errors import CatalogError
+
+TEMPORARY = ".tmp-"
+
+
+class Store(Protocol):
+    """Files by relative path, each written once and whole."""
+
+    url: str
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Writes a new file durably; False, and nothing written, where it exists already."""
+
+    def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
+        """The bytes of a file or of a part of it. Raises FileNotFoundError."""
+
+    def replace(self, path: str, data: bytes) -> None:
+        """Overwrites a file that has one writer only (a heartbeat); readers see old or new."""
+
+    def delete(self, path: str) -> None:
+        """Removes a file; no error where it is gone."""
+
+    def list(self, folder: str, suffix: str = "") -> list[str]:
+        """Paths of the files directly in a folder, sorted; empty where there is no such folder."""
+
+    def filesystem(self) -> tuple[Any, str]:
+        """What pyarrow.dataset takes (filesystem or None for local), and the prefix of its paths."""
+
+
+class LocalStore:
+    """A folder on this machine."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.url = root.as_uri()
+
+    def create(self, path: str, data: bytes) -> bool:
+        """See Store.create."""
+        target = self.root / path
+        if target.exists():
+            return False
+        temporary = self._write_temporary(target, data)
+        try:
+            os.link(temporary, target)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+                raise
+            # No hard links here (FAT, some network mounts): O_EXCL claims the name instead; the
+            # file is then short for a moment, which readers of Parquet footers would notice.
+            if not _write_exclusive(target, data):
+                return False
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(target.parent)
+        return True
+
+    def replace(self, path: str, data: bytes) -> None:
+        """See Store.replace."""
+        target = self.root / path
+        self._write_temporary(target, data).replace(target)
+
+    def _write_temporary(self, target: Path, data: bytes) -> Path:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        return temporary
+
+    def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
+        """See Store.read."""
+        with (self.root / path).open("rb") as file:
+            file.seek(offset)
+            return file.read() if length is None else file.read(length)
+
+    def delete(self, path: str) -> None:
+        """See Store.delete."""
+        (self.root / path).unlink(missing_ok=True)
+
+    def list(self, folder: str, suffix: str = "") -> list[str]:
+        """See Store.list."""
+        try:
+            names = sorted(os.listdir(self.root / folder))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [
+            f"{folder}/{name}"
+            for name in names
+            if name.endswith(suffix) and not name.startswith(TEMPORARY)
+        ]
+
+    def filesystem(self) -> tuple[Any, str]:
+        """See Store.filesystem."""
+        return None, f"{self.root}/"
+
+
+class ObjectStore:
+    """A prefix of any fsspec filesystem whose `pipe_file(mode="create")` is put-if-absent."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self.fs, self.prefix = fsspec.core.url_to_fs(self.url)
+        self.fs.use_listings_cache = False
+
+    def create(self, path: str, data: bytes) -> bool:
+        """See Store.create."""
+        try:
+            self.fs.pipe_file(f"{self.prefix}/{path}", data, mode="create")
+        except FileExistsError:
+            return False
+        return True
+
+    def replace(self, path: str, data: bytes) -> None:
+        """See Store.replace."""
+        self.fs.pipe_file(f"{self.prefix}/{path}", data, mode="overwrite")
+
+    def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
+        """See Store.read."""
+        end = None if length is None else offset + length
+        return bytes(self.fs.cat_file(f"{self.prefix}/{path}", start=offset or None, end=end))
+
+    def delete(self, path: str) -> None:
+        """See Store.delete."""
+        with contextlib.suppress(FileNotFoundError):
+            self.fs.rm_file(f"{self.prefix}/{path}")
+
+    def list(self, folder: str, suffix: str = "") -> list[str]:
+        """See Store.list."""
+        try:
+            found: Iterator[str] = iter(
+                self.fs.ls(f"{self.prefix}/{folder}", detail=False, refresh=True)
+            )
+        except FileNotFoundError:
+            return []
+        names = sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in found)
+        return [f"{folder}/{name}" for name in names if name.endswith(suffix)]
+
+    def filesystem(self) -> tuple[Any, str]:
+        """See Store.filesystem."""
+        return self.fs, f"{self.prefix}/"
+
+
+def open_store(url: str) -> Store:
+    """The store of a workspace URL; a plain path is a local folder. Raises CatalogError."""
+    parts = urlsplit(url)
+    if parts.scheme in ("", "file"):
+        path = Path(unquote(parts.path)) if parts.scheme else Path(url)
+        return LocalStore(path.expanduser().absolute())
+    try:
+        return ObjectStore(url)
+    except (ValueError, ImportError) as error:
+        raise CatalogError(
+            f"The workspace {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path} can't be "
+            f"opened: {error}. Use a folder or an s3:// URL."
+        ) from error
+
+
+def _write_exclusive(target: Path, data: bytes) -> bool:
+    try:
+        with target.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        return False
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

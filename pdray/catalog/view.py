@@ -1,0 +1,156 @@
+"""The live rows of a collection: of each uri the row with the highest sequence number.
+
+DuckDB does the set work (its anti-join of 1 M by 1 M rows takes 0.15 s where Arrow's takes 0.47 s)
+and spills to disk past its memory limit; Arrow reads the parts, over any filesystem.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from numpy.typing import NDArray
+
+from pdray.catalog import schema
+from pdray.catalog.catalog import Catalog
+from pdray.records import ImageRecord, Status
+
+_KEYS = ["uri", "size", "version", "seq", "status", "image_id", "content_id", "space"]
+PLAN_COLUMNS = [*_KEYS, "failure_stage"]
+
+
+def connect(spill: Path | None = None, memory: str = "2GB") -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB that spills into `spill`."""
+    options = {"memory_limit": memory, "preserve_insertion_order": "false"}
+    if spill:
+        spill.mkdir(parents=True, exist_ok=True)
+        options["temp_directory"] = str(spill)
+    con = duckdb.connect(":memory:", config=options)
+    # Its own progress bar would write to the terminal that the report is for.
+    con.execute("SET enable_progress_bar = false")
+    return con
+
+
+def load_live(
+    con: duckdb.DuckDBPyConnection,
+    catalog: Catalog,
+    collection: str,
+    columns: Sequence[str] = tuple(PLAN_COLUMNS),
+) -> list[str]:
+    """Makes table `live` (columns and "part") in `con`; returns the parts that it read.
+
+    Two rows of one uri and sequence number come from two attempts at the same work and say the
+    same: the part's name decides, so that every reader picks the same one.
+    """
+    parts = catalog.parts(collection)
+    names = ", ".join(columns)
+    if not parts:
+        empty = pa.schema([schema.ROWS.field(name) for name in columns]).empty_table()
+        con.register("rows_", empty)
+        con.execute(f"CREATE TABLE live AS SELECT {names}, NULL::VARCHAR AS part FROM rows_")
+    else:
+        reader = _scan(catalog, parts, schema.ROWS, columns)
+        con.register("rows_", reader)
+        con.execute(
+            f"CREATE TABLE live AS SELECT {names}, part FROM rows_ "
+            "QUALIFY row_number() OVER (PARTITION BY uri ORDER BY seq DESC, part DESC) = 1"
+        )
+    con.unregister("rows_")
+    return parts
+
+
+def _scan(
+    catalog: Catalog, parts: Sequence[str], columns_of: pa.Schema, columns: Sequence[str]
+) -> pa.RecordBatchReader:
+    filesystem, prefix = catalog.store.filesystem()
+    dataset = ds.dataset(
+        [prefix + part for part in parts],
+        schema=columns_of.remove_metadata(),
+        format="parquet",
+        filesystem=filesystem,
+    )
+    scanned = dataset.scanner(columns=[*columns, "__filename"]).to_reader()
+    # `part` is the path within the workspace again, whatever the filesystem put before it.
+    cut = len(prefix.lstrip("/")) if filesystem is not None else len(prefix)
+    fields = [columns_of.field(name) for name in columns]
+    target = pa.schema([*fields, pa.field("part", pa.string())])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in scanned:
+            column = pc.dictionary_encode(batch.column("__filename"))
+            values = [value[cut:] for value in column.dictionary.to_pylist()]
+            part = pa.DictionaryArray.from_arrays(column.indices, pa.array(values, pa.string()))
+            arrays = [batch.column(name) for name in columns]
+            yield pa.record_batch([*arrays, part.cast(pa.string())], schema=target)
+
+    return pa.RecordBatchReader.from_batches(target, batches())
+
+
+def live_records(catalog: Catalog, collection: str, status: Status | None = None) -> list[ImageRecord]:
+    """The live rows as records, sorted by uri; those of one status where it is given."""
+    with connect() as con:
+        load_live(con, catalog, collection, schema.ROWS.names)
+        clause = f"status = '{status}'" if status else "status <> 'deleted'"
+        found = con.sql(
+            f"SELECT * EXCLUDE (part) FROM live WHERE {clause} ORDER BY uri"
+        ).to_arrow_table()
+    return list(schema.records(found.cast(schema.ROWS)))
+
+
+def counts(catalog: Catalog, collection: str) -> dict[str, int]:
+    """Live rows by status: {"ok", "failed", "deleted"}."""
+    with connect() as con:
+        load_live(con, catalog, collection, ["uri", "seq", "status"])
+        found = dict(con.execute("SELECT status, count(*) FROM live GROUP BY ALL").fetchall())
+    return {status: int(found.get(status, 0)) for status in ("ok", "failed", "deleted")}
+
+
+class KnownContents:
+    """Which contents have a vector in a space, and in which part: sorted ids for binary search.
+
+    Two flat arrays, 20 bytes a content: Ray shares them between the processes of a node uncopied.
+    """
+
+    def __init__(self, ids: NDArray[np.bytes_], part: NDArray[np.int32], parts: list[str]) -> None:
+        self.ids = ids  # (n,) of dtype S16, sorted, distinct
+        self.part = part  # (n,) indices into parts
+        self.parts = parts
+
+    def find(self, content_id: str) -> str | None:
+        """The embedding part that holds a content; None for an unknown one."""
+        wanted = np.bytes_(bytes.fromhex(content_id))
+        at = int(np.searchsorted(self.ids, wanted))
+        if at < len(self.ids) and self.ids[at] == wanted:
+            return self.parts[self.part[at]]
+        return None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def known_contents(catalog: Catalog, space: str) -> KnownContents:
+    """All contents with a vector in a space, whichever collection needed them first."""
+    parts = catalog.embedding_parts(space)
+    if not parts:
+        return KnownContents(np.zeros(0, "S16"), np.zeros(0, np.int32), [])
+    columns = pa.schema([pa.field("content_id", pa.binary(16))])
+    table = _scan(catalog, parts, columns, ["content_id"]).read_all()
+    chunks = [
+        np.frombuffer(chunk.buffers()[1], "S16", len(chunk), chunk.offset * 16)
+        for chunk in table["content_id"].chunks
+        if len(chunk)
+    ]
+    ids = np.concatenate(chunks) if chunks else np.zeros(0, "S16")
+    place = {path: number for number, path in enumerate(parts)}
+    encoded = table["part"].combine_chunks().dictionary_encode()
+    numbers = np.array([place[path] for path in encoded.dictionary.to_pylist()], np.int32)
+    part = numbers[encoded.indices.to_numpy()] if len(ids) else np.zeros(0, np.int32)
+    # The first part by name wins wherever two hold the same content: every reader agrees.
+    order = np.lexsort((part, ids))
+    ids, part = ids[order], part[order]
+    first = np.ones(len(ids), bool)
+    first[1:] = ids[1:] != ids[:-1]
+    return KnownContents(ids[first], part[first], parts)

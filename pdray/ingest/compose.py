@@ -1,0 +1,238 @@
+"""The one file that knows Ray: it places the stages on a cluster and streams units through them.
+
+A unit is one row at every stage (`batch_size=1`): Ray splits, merges and mixes blocks as it likes,
+a row it keeps whole. Pixels travel as one binary value, read without a copy.
+"""
+
+import logging
+import pickle
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+import ray.data
+
+from pdray.catalog.units import Unit
+from pdray.catalog.view import KnownContents
+from pdray.errors import PdrayError
+from pdray.index import IndexTarget
+from pdray.ingest.placement import Placement
+from pdray.ingest.project import Projector
+from pdray.ingest.stages import Committed, Decoded, Job, Worker, build_encoder, commit, decode, embed
+
+# A dataset of its own for so many units: the driver's memory stays flat, and starting the actors
+# anew costs seconds in the hours that a quarter of a million images take.
+_WAVE = 512
+_MIB = 2**20
+
+
+@contextmanager
+def cluster(address: str | None, known_bytes: int = 0) -> Iterator[tuple[int, int]]:
+    """A connection to Ray, started here where there is no address; gives (CPUs, GPUs)."""
+    quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address:
+        ray.init(address=address, **quiet)
+    else:
+        # Nothing large travels where CPUs do the work, and the store is memory like any other.
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            object_store_memory=256 * _MIB + 2 * known_bytes,
+            **quiet,
+        )
+    try:
+        resources = ray.cluster_resources()
+        yield int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
+    finally:
+        ray.shutdown()
+
+
+def run(
+    job: Job, known: KnownContents, units: Iterable[Unit], placement: Placement
+) -> Iterator[Committed]:
+    """Streams units through the cluster; yields each as it is committed, in any order."""
+    _quiet()
+    job_ref, known_ref = ray.put(job), ray.put(known)
+    stream = iter(units)
+    while wave := list(islice(stream, _WAVE)):
+        rows = [{"value": pickle.dumps(unit)} for unit in wave]
+        dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
+        build = _on_gpus if placement.gpus else _on_cpus
+        dataset = build(dataset, (job_ref, known_ref), placement)
+        for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
+            for value in batch.column("value"):
+                yield pickle.loads(value.as_py())
+
+
+def _quiet() -> None:
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    # Every unit leaves its stage as it is ready, instead of when 128 MiB have gathered.
+    context.target_max_block_size = _MIB
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _on_cpus(dataset: Any, shared: tuple[Any, ...], placement: Placement) -> Any:
+    return dataset.map_batches(
+        _Process,
+        fn_constructor_args=shared,
+        batch_size=1,
+        batch_format="pyarrow",
+        num_cpus=placement.threads,
+        compute=ray.data.ActorPoolStrategy(size=placement.encoders),
+    )
+
+
+def _on_gpus(dataset: Any, shared: tuple[Any, ...], placement: Placement) -> Any:
+    pool = ray.data.ActorPoolStrategy
+    common: dict[str, Any] = {"batch_size": 1, "batch_format": "pyarrow"}
+    decoded = dataset.map_batches(
+        _Decode,
+        fn_constructor_args=shared,
+        num_cpus=1,
+        compute=pool(size=placement.decoders),
+        **common,
+    )
+    # CPU shares differ from stage to stage: equal ones make Ray fuse two stages into one process.
+    embedded = decoded.map_batches(
+        _Embed,
+        fn_constructor_args=shared,
+        num_cpus=0.25,
+        num_gpus=placement.gpus / placement.encoders,
+        compute=pool(size=placement.encoders),
+        **common,
+    )
+    return embedded.map_batches(
+        _Commit,
+        fn_constructor_args=shared,
+        num_cpus=0.1,
+        compute=pool(size=max(1, placement.encoders)),
+        **common,
+    )
+
+
+class _Process:
+    """All of a unit's work in one process."""
+
+    def __init__(self, job: Job, known: KnownContents) -> None:
+        self.worker = Worker(_fetch(job), _fetch(known))
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        return _row(self.worker.process(_value(batch)))
+
+
+class _Decode:
+    def __init__(self, job: Job, known: KnownContents) -> None:
+        self.job, self.known = _fetch(job), _fetch(known)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        decoded = decode(self.job, self.known, _value(batch), None)
+        pixels, decoded.pixels = decoded.pixels, decoded.pixels[:0]
+        # One copy, from our array into the block; the next stage reads it in place.
+        return _row(decoded, pixels=pa.py_buffer(np.ascontiguousarray(pixels)))
+
+
+class _Embed:
+    def __init__(self, job: Job, known: KnownContents) -> None:
+        self.job = _fetch(job)
+        self.encoder = build_encoder(self.job)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        decoded: Decoded = _value(batch)
+        shape = (len(decoded.contents), *decoded.pixels.shape[1:])
+        raw = batch.column("pixels")[0].as_buffer()
+        decoded.pixels = np.frombuffer(raw, np.uint8).reshape(shape)
+        vectors = embed(self.encoder, self.job, decoded)
+        decoded.pixels = decoded.pixels[:0].copy()
+        return _row((decoded, vectors))
+
+
+class _Commit:
+    def __init__(self, job: Job, known: KnownContents) -> None:
+        self.job = _fetch(job)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        decoded, vectors = _value(batch)
+        return _row(commit(self.job, decoded, vectors))
+
+
+def _value(batch: pa.Table) -> Any:
+    return pickle.loads(batch.column("value")[0].as_py())
+
+
+def _row(value: object, **buffers: pa.Buffer) -> pa.Table:
+    columns = {"value": pa.array([pickle.dumps(value)], pa.large_binary())}
+    for name, buffer in buffers.items():
+        offsets = pa.py_buffer(np.array([0, buffer.size], np.int64))
+        columns[name] = pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, buffer])
+    return pa.table(columns)
+
+
+def _fetch(value: Any) -> Any:
+    return ray.get(value) if isinstance(value, ray.ObjectRef) else value
+
+
+class Projection:
+    """A projector in a process of its own: Qdrant Edge holds the interpreter through every call.
+
+    An index that fails stops the projection, not the run: what is committed catches up later.
+    """
+
+    def __init__(self, job: Job, target: IndexTarget) -> None:
+        self.broken: str | None = None
+        self._waiting: list[Any] = []
+        self._actor = ray.remote(_Projector).options(num_cpus=0).remote(job, target)
+
+    def apply(self, part: str) -> None:
+        """Sends a committed part; never waits for the index."""
+        if self.broken is None:
+            self._waiting.append(self._actor.apply.remote(part))
+            done, self._waiting = ray.wait(
+                self._waiting, num_returns=len(self._waiting), timeout=0
+            )
+            self._judge(done)
+
+    def close(self) -> None:
+        """Waits for everything sent, and lets the index go."""
+        self._judge(self._waiting)
+        self._waiting = []
+        self._judge([self._actor.close.remote()])
+
+    def _judge(self, answers: list[Any]) -> None:
+        for answer in answers:
+            if self.broken is not None:
+                return
+            try:
+                self.broken = ray.get(answer)
+            except ray.exceptions.RayError as error:
+                self.broken = f"The process that writes the index died ({type(error).__name__})."
+
+
+class _Projector:
+    """Answers None, or why the index can't be written: an exception would lose its type on the way."""
+
+    def __init__(self, job: Job, target: IndexTarget) -> None:
+        self.job, self.target = job, target
+        self.projector: Projector | None = None
+
+    def apply(self, part: str) -> str | None:
+        try:
+            if self.projector is None:
+                self.projector = Projector.open(self.job.catalog, self.target, self.job.spec)
+            self.projector.apply(part)
+        except PdrayError as error:
+            return str(error)
+        return None
+
+    def close(self) -> str | None:
+        try:
+            if self.projector is not None:
+                self.projector.close()
+        except PdrayError as error:
+            return str(error)
+        return None

@@ -1,0 +1,57 @@
+"""What a run says while it goes on and when it has ended."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Report:
+    """Counts of images. seen = indexed + updated + unchanged + moved + failed.
+
+    reused: embeddings not computed again, because the content had one. embedded: those computed.
+    pending: row parts that are committed but not in the index yet. seconds: of the whole run, start
+    of Ray included; images_per_second: images read in them. `stages` sums the workers' seconds.
+    """
+
+    run_id: str
+    collection: str
+    model: str
+    seen: int = 0
+    indexed: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    moved: int = 0
+    deleted: int = 0
+    failed: int = 0
+    reused: int = 0
+    embedded: int = 0
+    ignored: int = 0
+    pending: int = 0
+    seconds: float = 0.0
+    images_per_second: float = 0.0
+    stages: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    dry_run: bool = False
+
+    def add(self, counts: dict[str, int]) -> None:
+        """Adds a unit's counts."""
+        for name, number in counts.items():
+            setattr(self, name, getattr(self, name) + number)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as a JSON document."""
+        document = asdict(self)
+        document["seconds"] = round(self.seconds, 3)
+        document["images_per_second"] = round(self.images_per_second, 2)
+        document["stages"] = {name: round(value, 3) for name, value in self.stages.items()}
+        return document
+
+
+@dataclass(slots=True)
+class Progress:
+    """Where a run is. `total` is None while the listing goes on."""
+
+    phase: str  # "listing", "starting", "indexing", "projecting"
+    done: int = 0
+    failed: int = 0
+    total: int | None = None

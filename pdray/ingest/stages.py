@@ -1,0 +1,218 @@
+"""What happens to a unit, as plain functions and objects: read and decode, embed, commit.
+
+Nothing here knows Ray. `compose.py` places these on a cluster, the benchmark runs them in a loop.
+"""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pdray.catalog.catalog import Catalog, new_attempt
+from pdray.catalog.units import Item, Unit
+from pdray.catalog.view import KnownContents
+from pdray.images import Examined, ImageError, examine
+from pdray.models.encoder import DualEncoder
+from pdray.records import Failure, ImageRecord, ModelSpec, image_id
+from pdray.records import content_id as content_id_of
+from pdray.sources import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What every worker of a run needs to know; small, and it travels."""
+
+    catalog: Catalog
+    collection: str
+    run_id: str
+    spec: ModelSpec
+    sources: tuple[Source, ...]
+    max_pixels: int = 200_000_000
+    thumbnail_side: int = 320
+    device: str = "auto"
+    precision: str = "auto"
+    batch_size: int | None = None
+    threads: int = 1  # of one worker, for decoding and for torch
+
+
+@dataclass(slots=True)
+class Decoded:
+    """A unit after reading: rows all but committed, and the pixels that still need a model.
+
+    `pixels` is (n, height, width, 3) uint8, row i belongs to contents[i]; contents are distinct
+    and unknown to the space. `reused` names the embedding parts of the contents that are known.
+    """
+
+    unit: Unit
+    attempt: str
+    records: list[ImageRecord]
+    contents: list[str]
+    pixels: NDArray[np.uint8]
+    reused: set[str]
+    bytes_read: int
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The summary of a unit that is in the catalog, by whichever attempt."""
+
+    part: str
+    counts: dict[str, int]  # indexed, updated, unchanged, failed, embedded, reused
+    images: int
+    bytes_read: int
+    seconds: dict[str, float]  # by stage, of this unit's worker
+
+
+def decode(job: Job, known: KnownContents, unit: Unit, pool: ThreadPoolExecutor | None) -> Decoded:
+    """Reads and decodes every image of a unit, each on its own: a bad one becomes a failed row."""
+    started = time.perf_counter()
+    attempt = new_attempt()
+    looked = (pool.map if pool else map)(lambda item: _look(job, known, item), unit.items)
+    shape = (job.spec.preprocessing.height, job.spec.preprocessing.width, 3)
+    pixels = np.empty((len(unit.items), *shape), np.uint8)
+    records: list[ImageRecord] = []
+    thumbnails: list[bytes] = []
+    contents: dict[str, None] = {}
+    reused: set[str] = set()
+    size = 0
+    for item, found in zip(unit.items, looked, strict=True):
+        if isinstance(found, Failure):
+            records.append(failed_row(job.run_id, item, found))
+            continue
+        examined, part = found
+        size += item.size
+        records.append(_row(job, item, examined))
+        thumbnails.append(examined.thumbnail)
+        if part:
+            reused.add(part)
+        elif examined.content_id not in contents:
+            pixels[len(contents)] = examined.pixels[job.spec.preprocessing.pixel_key]
+            contents[examined.content_id] = None
+    places = iter(job.catalog.write_thumbnails(unit.unit_id, attempt, thumbnails))
+    records = [replace(r, thumbnail=next(places)) if r.status == "ok" else r for r in records]
+    seconds = {"decode": time.perf_counter() - started}
+    return Decoded(
+        unit, attempt, records, list(contents), pixels[: len(contents)], reused, size, seconds
+    )
+
+
+def _look(job: Job, known: KnownContents, item: Item) -> tuple[Examined, str | None] | Failure:
+    try:
+        data = job.sources[item.source].read(item.uri)
+    except OSError as error:
+        kind = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
+        return Failure(item.uri, "read", kind, f"It can't be read: {error.strerror or error}.")
+    part = known.find(content_id_of(data)) if len(known) else None
+    wanted = () if part else (job.spec.preprocessing,)
+    try:
+        examined = examine(
+            data, wanted, thumbnail_side=job.thumbnail_side, max_pixels=job.max_pixels
+        )
+    except ImageError as error:
+        return Failure(item.uri, "decode", error.kind, error.reason)
+    return examined, part
+
+
+def failed_row(run_id: str, item: Item, failure: Failure) -> ImageRecord:
+    """The row of an image that could not be indexed; it keeps the id that the image had."""
+    return ImageRecord(
+        item.uri, item.size, item.version, item.seq, "failed", run_id, item.image_id,
+        failure=failure,
+    )  # fmt: skip
+
+
+def _row(job: Job, item: Item, examined: Examined) -> ImageRecord:
+    return ImageRecord(
+        uri=item.uri,
+        size=item.size,
+        version=item.version,
+        seq=item.seq,
+        status="ok",
+        run_id=job.run_id,
+        image_id=item.image_id or image_id(job.collection, item.uri, examined.content_id),
+        content_id=examined.content_id,
+        phash=examined.phash,
+        width=examined.width,
+        height=examined.height,
+        format=examined.format,
+        space=job.spec.space,
+        metadata=examined.metadata,
+    )
+
+
+def embed(encoder: DualEncoder, job: Job, decoded: Decoded) -> NDArray[np.float32]:
+    """Vectors (n, dim) of the pixels, in the order of decoded.contents."""
+    started = time.perf_counter()
+    if len(decoded.contents):
+        vectors = encoder.encode_pixels(decoded.pixels, batch_size=job.batch_size)
+    else:
+        vectors = np.zeros((0, job.spec.dim), np.float32)
+    decoded.seconds["embed"] = time.perf_counter() - started
+    return vectors
+
+
+def commit(job: Job, decoded: Decoded, vectors: NDArray[np.float32]) -> Committed:
+    """Writes what the unit's rows need, then the rows: the commit point."""
+    started = time.perf_counter()
+    unit_id = decoded.unit.unit_id
+    own = {r.thumbnail.pack for r in decoded.records if r.thumbnail}
+    parts = sorted(decoded.reused)
+    if decoded.contents:
+        path = job.catalog.write_embeddings(
+            unit_id, decoded.attempt, job.spec, decoded.contents, vectors
+        )
+        own.add(path)
+        parts.insert(0, path)
+    job.catalog.commit(job.collection, unit_id, decoded.records, {job.spec.space: parts}, own)
+    decoded.seconds["commit"] = time.perf_counter() - started
+    return Committed(
+        part=job.catalog.part_path(job.collection, unit_id),
+        counts=_counts(decoded),
+        images=len(decoded.records),
+        bytes_read=decoded.bytes_read,
+        seconds=decoded.seconds,
+    )
+
+
+def _counts(decoded: Decoded) -> dict[str, int]:
+    found = {"indexed": 0, "updated": 0, "unchanged": 0, "failed": 0}
+    for item, record in zip(decoded.unit.items, decoded.records, strict=True):
+        found[_outcome(item, record)] += 1
+    whole = len(decoded.records) - found["failed"]
+    return {**found, "embedded": len(decoded.contents), "reused": whole - len(decoded.contents)}
+
+
+def _outcome(item: Item, record: ImageRecord) -> str:
+    if record.status == "failed":
+        return "failed"
+    if item.image_id is None:
+        return "indexed"
+    return "unchanged" if item.content_id == record.content_id else "updated"
+
+
+class Worker:
+    """Decodes, embeds and commits in one process: no pixel travels. Right where CPUs do it all."""
+
+    def __init__(self, job: Job, known: KnownContents) -> None:
+        self.job, self.known = job, known
+        self.pool = ThreadPoolExecutor(job.threads) if job.threads > 1 else None
+        self.encoder = build_encoder(job)
+
+    def process(self, unit: Unit) -> Committed:
+        """The whole way of a unit."""
+        decoded = decode(self.job, self.known, unit, self.pool)
+        return commit(self.job, decoded, embed(self.encoder, self.job, decoded))
+
+
+def build_encoder(job: Job) -> DualEncoder:
+    """The image tower of the job's model, where this is called."""
+    return DualEncoder(
+        job.spec,
+        device=job.device,
+        precision=job.precision,
+        threads=job.threads,
+        towers="image",
+    )
