@@ -1,0 +1,106 @@
+"""Finds a model in this machine's hub cache, or fetches it from the hub. No torch here."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pdray.errors import ModelUnavailable
+from pdray.models import layout
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """Where models come from; None means huggingface_hub's own defaults."""
+
+    endpoint: str | None = None
+    cache: Path | None = None
+    token: str | None = None
+    timeout: float = 5.0  # seconds for the first answer
+
+
+def is_hub_name(name: str) -> bool:
+    """Whether a name has the form owner/model."""
+    return _NAME.fullmatch(name) is not None
+
+
+def snapshot(name: str, *, revision: str | None, offline: bool, hub: Hub) -> Path:
+    """The folder of a model's files; its name is the commit.
+
+    What the cache holds completely is used without asking the hub: it costs no network, and the
+    embedding space does not move when somebody pushes to the repository. Name a revision to move.
+    """
+    folder = cached(name, revision, hub)
+    if folder is not None:
+        return folder
+    if offline:
+        raise ModelUnavailable(
+            f"The model {name} is not on this machine and offline was asked for: "
+            "use --model builtin or a local folder."
+        )
+    return _fetch(name, revision, hub)
+
+
+def cached(name: str, revision: str | None, hub: Hub) -> Path | None:
+    """The complete snapshot of a model in the local cache, or None."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(name, layout.CONFIG, cache_dir=hub.cache, revision=revision)
+    if not isinstance(found, str):
+        return None
+    folder = Path(found).parent
+    try:
+        layout.check(folder)
+    except ModelUnavailable:
+        return None  # an interrupted download: fetching again completes it
+    return folder
+
+
+def _fetch(name: str, revision: str | None, hub: Hub) -> Path:
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        # Asked first and alone because it neither retries nor waits longer than its timeout, which
+        # the download does.
+        info = HfApi(endpoint=hub.endpoint, token=hub.token).model_info(
+            name, revision=revision, timeout=hub.timeout
+        )
+        files = layout.wanted(file.rfilename for file in info.siblings or [])
+        return Path(
+            snapshot_download(
+                name,
+                revision=revision,
+                allow_patterns=files,
+                cache_dir=hub.cache,
+                token=hub.token,
+                endpoint=hub.endpoint,
+                etag_timeout=hub.timeout,
+            )
+        )
+    except GatedRepoError as error:
+        raise ModelUnavailable(
+            f"The model {name} asks for an accepted licence: accept it on its hub page and give a "
+            "token, or use --model builtin or a local folder."
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise ModelUnavailable(
+            f"The hub has no public model {name}: check the name, give a token if it is private, "
+            "or use --model builtin or a local folder."
+        ) from error
+    except RevisionNotFoundError as error:
+        raise ModelUnavailable(f"The model {name} has no revision {revision}: name another.") from (
+            error
+        )
+    # Broad on purpose: the hub's client has changed its HTTP library twice and passes that
+    # library's exceptions through, and to us each of them means the same.
+    except Exception as error:
+        raise ModelUnavailable(
+            f"The model {name} is not on this machine and the hub can't be reached "
+            f"({type(error).__name__}): use --model builtin or a local folder."
+        ) from error
