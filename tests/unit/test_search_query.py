@@ -1,0 +1,154 @@
+"""Queries over a tiny exact index: the hits, how words and image mix, and how texts are batched."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pdray.errors import UsageError
+from pdray.records import Thumbnail
+from pdray.search import Query, Towers, search, search_many
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Point:
+    id: str
+    score: float
+    payload: dict[str, Any]
+
+
+class Space:
+    """An exact index over 2-d points named by their angle; texts and images are angles too."""
+
+    def __init__(self, angles: Sequence[float]) -> None:
+        self.angles = angles
+        self.batches: list[int] = []
+        self.asked: list[int] = []
+
+    def encode_texts(self, texts: Sequence[str]) -> Vector:
+        self.batches.append(len(texts))
+        return np.stack([self.at(float(text)) for text in texts])
+
+    def encode_image(self, data: bytes) -> Vector:
+        return self.at(float(data))[np.newaxis]
+
+    @staticmethod
+    def at(degrees: float) -> Vector:
+        turn = np.deg2rad(degrees)
+        return np.array([np.cos(turn), np.sin(turn)], np.float32)
+
+    def find(self, vector: Vector, limit: int) -> list[Point]:
+        assert vector.shape == (2,)
+        self.asked.append(limit)
+        scored = [(float(self.at(angle) @ vector), angle) for angle in self.angles]
+        best = sorted(scored, key=lambda pair: (-pair[0], pair[1]))[:limit]
+        return [Point(str(a), s, {"uri": f"file:///{a}.jpg"}) for s, a in best]
+
+    @property
+    def towers(self) -> Towers:
+        return Towers(self.encode_texts, self.encode_image, self.find)
+
+
+def test_words_find_their_neighbours_by_cosine() -> None:
+    answer = search(Query("31", limit=3), Space(range(0, 180, 10)).towers)
+    assert [(hit.rank, hit.id, hit.uri) for hit in answer.hits] == [
+        (1, "30", "file:///30.jpg"),
+        (2, "40", "file:///40.jpg"),
+        (3, "20", "file:///20.jpg"),
+    ]
+    assert answer.hits[0].score == pytest.approx(np.cos(np.deg2rad(1)), abs=1e-6)
+
+
+def test_an_image_alone_finds_its_neighbours() -> None:
+    answer = search(Query(image=b"92", limit=1), Space(range(0, 180, 10)).towers)
+    assert [hit.id for hit in answer.hits] == ["90"]
+
+
+def test_words_and_image_mean_both() -> None:
+    # 0 and 90 lead one list each and stand too deep in the other; 45 is second in both.
+    crowd = [50 + step / 10 for step in range(250)]
+    space = Space([0, 45, 90, *(-far for far in crowd), *(90 + far for far in crowd)])
+    answer = search(Query("0", b"90", limit=3), space.towers)
+    assert answer.hits[0].id == "45"
+    assert {hit.id for hit in answer.hits[1:]} == {"0", "90"}
+    assert [hit.score for hit in answer.hits] == pytest.approx([2 / 62, 1 / 61, 1 / 61])
+
+
+@pytest.mark.parametrize(("limit", "depth"), [(5, 200), (50, 500)])
+def test_a_mixed_query_fuses_deep_lists_and_answers_no_more_than_the_limit(
+    limit: int, depth: int
+) -> None:
+    space = Space(range(360))
+    answer = search(Query("10", b"20", limit=limit), space.towers)
+    assert space.asked == [depth, depth]
+    assert len(answer.hits) == limit
+    assert [hit.rank for hit in answer.hits] == list(range(1, limit + 1))
+
+
+def test_many_texts_are_encoded_together_and_answered_in_order() -> None:
+    space = Space(range(0, 360, 10))
+    queries = [Query(str(n), limit=1) for n in range(0, 50, 10)] + [Query(image=b"70", limit=1)]
+    answers = list(search_many(iter(queries), space.towers, batch=4))
+    assert [answer.hits[0].id for answer in answers] == ["0", "10", "20", "30", "40", "70"]
+    assert space.batches == [4, 1]
+
+
+def test_mixed_and_plain_queries_in_one_batch_keep_their_own_vectors() -> None:
+    space = Space(range(0, 360, 10))
+    queries = [Query(image=b"100", limit=1), Query("50", b"50", 1), Query("20", limit=1)]
+    found = [answer.hits[0].id for answer in search_many(queries, space.towers)]
+    assert found == ["100", "50", "20"]
+
+
+def test_a_payload_becomes_a_hit_with_what_it_has() -> None:
+    payload = {
+        "uri": "file:///a.jpg",
+        "size": 5,
+        "width": 4,
+        "height": 3,
+        "taken_at": "2020-01-01T09:00:00Z",
+        "taken_local": "2020-01-01T10:00:00",
+        "thumb": {"pack": "thumbs/x", "offset": 7, "length": 9},
+        "tags": ["kept out"],
+    }
+
+    def find(_: Vector, __: int) -> list[Point]:
+        return [Point("id", 0.5, payload), Point("bare", 0.4, {"uri": "file:///b.jpg"})]
+
+    space = Space([])
+    full, bare = search(Query("1"), Towers(space.encode_texts, space.encode_image, find)).hits
+    assert (full.size, full.width, full.height) == (5, 4, 3)
+    assert full.taken_at == "2020-01-01T10:00:00"
+    assert full.thumbnail == Thumbnail("thumbs/x", 7, 9)
+    assert (bare.size, bare.taken_at, bare.thumbnail) == (None, None, None)
+
+
+def test_the_json_document_has_the_shape_that_others_build_on() -> None:
+    answer = search(Query(" 30 ", limit=1), Space([30]).towers)
+    document = json.loads(json.dumps(answer.to_json()))
+    assert set(document) == {"query", "hits", "took_ms"}
+    assert document["query"] == "30"
+    assert set(document["took_ms"]) == {"encode", "index", "total"}
+    assert document["hits"][0].items() >= {"rank": 1, "uri": "file:///30.jpg", "id": "30"}.items()
+
+
+def test_nothing_indexed_means_no_hits() -> None:
+    assert search(Query("1"), Space([]).towers).hits == ()
+    assert search(Query("1", b"2"), Space([]).towers).hits == ()
+
+
+@pytest.mark.parametrize(("text", "image"), [(None, None), ("", None), (" \n", None), ("", b"")])
+def test_an_empty_query_is_wrong_usage(text: str | None, image: bytes | None) -> None:
+    with pytest.raises(UsageError, match="empty"):
+        Query(text, image)
+
+
+def test_a_limit_below_one_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="at least 1"):
+        Query("a", limit=0)
