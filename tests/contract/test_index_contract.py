@@ -5,6 +5,8 @@ where PDRAY_TEST_QDRANT_URL names one (`-m server`).
 """
 
 import os
+import shutil
+import tempfile
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
@@ -39,17 +41,28 @@ class Door:
         self.open, self.rebuild = opened, rebuilt
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder in memory where there is room: making a shard syncs hundreds of small files, and a
+    busy disk turns that into seconds. What a killed process leaves behind is the same.
+    """
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2**30
+    with tempfile.TemporaryDirectory(dir=memory if roomy else None) as made:
+        yield Path(made)
+
+
 @pytest.fixture(
     params=["edge", "memory", pytest.param("server", marks=pytest.mark.server)],
 )
-def door(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Door]:
+def door(request: pytest.FixtureRequest, folder: Path) -> Iterator[Door]:
     if request.param == "edge":
-        target = IndexTarget(state_dir=tmp_path)
+        target = IndexTarget(state_dir=folder)
         yield Door(
             lambda: open_index(target, SPACE, DIM), lambda: rebuild_index(target, SPACE, DIM)
         )
     elif request.param == "memory":
-        target = IndexTarget(state_dir=tmp_path, workspace=str(tmp_path / "workspace"))
+        target = IndexTarget(state_dir=folder, workspace=str(folder / "workspace"))
         client = QdrantClient(":memory:")
         ours = Connection(client, "memory")
         with warnings.catch_warnings():
@@ -65,8 +78,8 @@ def door(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Door]:
         if not url:
             pytest.skip("PDRAY_TEST_QDRANT_URL names no server")
         target = IndexTarget(
-            state_dir=tmp_path,
-            workspace=str(tmp_path / "workspace"),
+            state_dir=folder,
+            workspace=str(folder / "workspace"),
             url=url,
             api_key=os.environ.get("PDRAY_TEST_QDRANT_KEY"),
             prefix=f"t{uuid.uuid4().hex[:8]}-",

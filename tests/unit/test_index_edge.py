@@ -2,11 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +48,17 @@ def points(start, end):
 """
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder in memory where there is room: making a shard syncs hundreds of small files, and a
+    busy disk turns that into seconds. What a killed process leaves behind is the same.
+    """
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2**30
+    with tempfile.TemporaryDirectory(dir=memory if roomy else None) as made:
+        yield Path(made)
+
+
 @pytest.fixture(autouse=True)
 def few_fields(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pdray.index.edge, "PAYLOAD_INDEXES", FEW)
@@ -68,11 +82,11 @@ def points(count: int) -> list[Point]:
 
 
 def generation(state: Path) -> Path:
-    folder = state / "index" / SPACE
-    return folder / str(json.loads((folder / "current.json").read_text())["generation"])
+    space = state / "index" / SPACE
+    return space / str(json.loads((space / "current.json").read_text())["generation"])
 
 
-def test_a_killed_process_loses_nothing_acknowledged(tmp_path: Path) -> None:
+def test_a_killed_process_loses_nothing_acknowledged(folder: Path) -> None:
     code = f"""
 index = open_index(target, "{SPACE}", {DIM})
 index.upsert(points(0, 600))
@@ -82,24 +96,24 @@ index.delete([points(0, 1)[0].id])
 index.annotate([points(1, 2)[0].id], {{"tags": ["cat"]}})
 die()
 """
-    killed(tmp_path, code)
-    with open_index(IndexTarget(tmp_path), SPACE, DIM) as index:
+    killed(folder, code)
+    with open_index(IndexTarget(folder), SPACE, DIM) as index:
         assert {point for point, _ in index.scroll("pets")} == {name(i) for i in range(1, 700)}
         assert index.retrieve([name(1)])[0].payload["tags"] == ["cat"]
         assert index.ledger.applied() == {"first"}
 
 
-def test_a_shard_whose_making_was_killed_is_made_again(tmp_path: Path) -> None:
-    killed(tmp_path, f'edge.write_current = die\nopen_index(target, "{SPACE}", {DIM})')
-    half = next((tmp_path / "index" / SPACE).glob("g-*"))
-    with open_index(IndexTarget(tmp_path), SPACE, DIM) as index:
+def test_a_shard_whose_making_was_killed_is_made_again(folder: Path) -> None:
+    killed(folder, f'edge.write_current = die\nopen_index(target, "{SPACE}", {DIM})')
+    half = next((folder / "index" / SPACE).glob("g-*"))
+    with open_index(IndexTarget(folder), SPACE, DIM) as index:
         index.upsert(points(3))
         assert index.count() == 3
     assert not half.exists()
 
 
-def test_a_killed_rebuild_leaves_the_old_index(tmp_path: Path) -> None:
-    with open_index(IndexTarget(tmp_path), SPACE, DIM) as index:
+def test_a_killed_rebuild_leaves_the_old_index(folder: Path) -> None:
+    with open_index(IndexTarget(folder), SPACE, DIM) as index:
         index.upsert(points(3))
         index.ledger.mark(["old"])
     code = f"""
@@ -108,38 +122,36 @@ with rebuild_index(target, "{SPACE}", {DIM}) as index:
     index.ledger.mark(["new"])
     edge.write_current = die
 """
-    killed(tmp_path, code)
-    with open_index(IndexTarget(tmp_path), SPACE, DIM) as index:
+    killed(folder, code)
+    with open_index(IndexTarget(folder), SPACE, DIM) as index:
         assert index.count() == 3
         assert index.ledger.applied() == {"old"}
-    assert list((tmp_path / "index" / SPACE).glob("g-*")) == [generation(tmp_path)]
+    assert list((folder / "index" / SPACE).glob("g-*")) == [generation(folder)]
 
 
-def test_a_second_opener_is_told_who_holds_the_index(tmp_path: Path) -> None:
+def test_a_second_opener_is_told_who_holds_the_index(folder: Path) -> None:
     with (
-        open_index(IndexTarget(tmp_path, label="pdray serve"), SPACE, DIM),
+        open_index(IndexTarget(folder, label="pdray serve"), SPACE, DIM),
         pytest.raises(IndexUnavailable, match=rf"process {os.getpid()} \(pdray serve\)"),
     ):
-        open_index(IndexTarget(tmp_path), SPACE, DIM, wait_seconds=0)
-    open_index(IndexTarget(tmp_path), SPACE, DIM, wait_seconds=0).close()
+        open_index(IndexTarget(folder), SPACE, DIM, wait_seconds=0)
+    open_index(IndexTarget(folder), SPACE, DIM, wait_seconds=0).close()
 
 
-def test_an_index_that_fails_to_open_is_let_go(tmp_path: Path) -> None:
-    open_index(IndexTarget(tmp_path), SPACE, DIM).close()
+def test_an_index_that_fails_to_open_is_let_go(folder: Path) -> None:
+    open_index(IndexTarget(folder), SPACE, DIM).close()
     with pytest.raises(IndexUnavailable, match="16 dimensions, not 32"):
-        open_index(IndexTarget(tmp_path), SPACE, 32)
-    open_index(IndexTarget(tmp_path), SPACE, DIM, wait_seconds=0).close()
+        open_index(IndexTarget(folder), SPACE, 32)
+    open_index(IndexTarget(folder), SPACE, DIM, wait_seconds=0).close()
 
 
 @pytest.mark.parametrize("damage", ["segments", "config", "record", "format", "gone"])
-def test_a_damaged_index_asks_for_a_rebuild_and_gets_well_by_it(
-    tmp_path: Path, damage: str
-) -> None:
-    with open_index(IndexTarget(tmp_path), SPACE, DIM) as index:
+def test_a_damaged_index_asks_for_a_rebuild_and_gets_well_by_it(folder: Path, damage: str) -> None:
+    with open_index(IndexTarget(folder), SPACE, DIM) as index:
         index.upsert(points(3))
         index.ledger.mark(["old"])
-    shard = generation(tmp_path) / "shard"
-    record = tmp_path / "index" / SPACE / "current.json"
+    shard = generation(folder) / "shard"
+    record = folder / "index" / SPACE / "current.json"
     if damage == "segments":
         for path in shard.glob("segments/*/segment.json"):
             path.write_text("{")
@@ -150,18 +162,18 @@ def test_a_damaged_index_asks_for_a_rebuild_and_gets_well_by_it(
     elif damage == "format":
         record.write_text(json.dumps({**json.loads(record.read_text()), "format": 99}))
     else:
-        shard.rename(tmp_path / "elsewhere")
+        shard.rename(folder / "elsewhere")
     with pytest.raises(IndexUnavailable, match="pdray rebuild"):
-        open_index(IndexTarget(tmp_path), SPACE, DIM)
-    with rebuild_index(IndexTarget(tmp_path), SPACE, DIM) as index:
+        open_index(IndexTarget(folder), SPACE, DIM)
+    with rebuild_index(IndexTarget(folder), SPACE, DIM) as index:
         index.upsert(points(2))
-    with open_index(IndexTarget(tmp_path), SPACE, DIM) as index:
+    with open_index(IndexTarget(folder), SPACE, DIM) as index:
         assert index.count() == 2
         assert index.ledger.applied() == set()
 
 
-def test_an_index_that_was_closed_says_so(tmp_path: Path) -> None:
-    index = open_index(IndexTarget(tmp_path), SPACE, DIM)
+def test_an_index_that_was_closed_says_so(folder: Path) -> None:
+    index = open_index(IndexTarget(folder), SPACE, DIM)
     index.close()
     index.close()
     with pytest.raises(IndexUnavailable):
@@ -169,18 +181,18 @@ def test_an_index_that_was_closed_says_so(tmp_path: Path) -> None:
 
 
 def test_a_field_that_a_new_release_filters_by_is_indexed_on_opening(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    open_index(IndexTarget(tmp_path), SPACE, DIM).close()
+    open_index(IndexTarget(folder), SPACE, DIM).close()
     monkeypatch.setattr(pdray.index.edge, "PAYLOAD_INDEXES", PAYLOAD_INDEXES)
-    open_index(IndexTarget(tmp_path), SPACE, DIM).close()
-    shard = qdrant_edge.EdgeShard.load(str(generation(tmp_path) / "shard"))
+    open_index(IndexTarget(folder), SPACE, DIM).close()
+    shard = qdrant_edge.EdgeShard.load(str(generation(folder) / "shard"))
     assert shard.info().payload_schema.keys() == PAYLOAD_INDEXES.keys()
     shard.close()
 
 
-def test_people_can_annotate_while_ingestion_writes(tmp_path: Path) -> None:
-    with open_index(IndexTarget(tmp_path), SPACE, DIM) as index:
+def test_people_can_annotate_while_ingestion_writes(folder: Path) -> None:
+    with open_index(IndexTarget(folder), SPACE, DIM) as index:
         index.upsert(points(50))
 
         def annotate() -> None:
@@ -196,11 +208,11 @@ def test_people_can_annotate_while_ingestion_writes(tmp_path: Path) -> None:
         assert kept == {f"note-{turn}" for turn in range(100)}
 
 
-def test_a_filter_over_a_graph_still_finds_every_neighbour(tmp_path: Path) -> None:
+def test_a_filter_over_a_graph_still_finds_every_neighbour(folder: Path) -> None:
     count, dim = 6_000, 1024  # the smallest that Edge builds a graph for
     rows = np.random.default_rng(0).standard_normal((count, dim)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    with open_edge(IndexTarget(tmp_path), SPACE, dim, wait_seconds=0, optimise_from=count) as index:
+    with open_edge(IndexTarget(folder), SPACE, dim, wait_seconds=0, optimise_from=count) as index:
         index.upsert(
             [
                 Point(name(i), row, {"collection": "pets", "iso": i % 100})
