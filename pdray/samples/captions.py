@@ -19,6 +19,9 @@ WORDS: dict[str, tuple[str, ...]] = {
     "diamond": ("diamond", "rhombus"),
     "circle": ("circle", "disc"),
     "centre": ("centre", "middle", "center"),
+    "two": ("two", "2"),
+    "three": ("three", "3"),
+    "four": ("four", "4"),
 }
 NUMBERS = {2: "two", 3: "three", 4: "four"}
 # How often the plain word is kept although there are synonyms.
@@ -54,7 +57,7 @@ def short_caption(scene: Scene, rng: random.Random) -> tuple[str, frozenset[str]
         (_ground_kind(scene.ground, rng), f"ground {scene.ground.kind}"),
     ]
     if several:
-        number = NUMBERS[scene.count]
+        number = _word(NUMBERS[scene.count], rng)
         options.append((f"{number} {_plural(_word(shape, rng))}", f"{scene.count} {shape}"))
         words = f"{number} {_word(colour, rng)} {_plural(_word(shape, rng))}"
         options.append((words, f"{scene.count} {colour} {shape}"))

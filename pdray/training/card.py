@@ -1,0 +1,110 @@
+"""The model card that training writes beside the model, with the figures it has just measured."""
+
+from pathlib import Path
+
+CARD = """---
+license: apache-2.0
+pipeline_tag: zero-shot-image-classification
+library_name: transformers
+---
+
+# The built-in model of pdray
+
+A very small model of CLIP's architecture (64 × 64 pixels, {parameters:.1f} million parameters, 128
+dimensions). It is here so that a fresh machine without a model hub can index the synthetic scenes
+of `pdray samples` and really search them. For your own photographs use a real CLIP.
+
+## What it can do
+
+Tell apart rendered scenes of one to four flat objects on a simple background, by words it knows:
+
+- shapes: circle, square, triangle, star, ring, cross, heart, diamond, crescent, arrow;
+- colours: red, orange, yellow, green, turquoise, blue, purple, pink, brown, black, grey, white;
+- fills: plain, striped, dotted, checkered; sizes: small, large;
+- numbers from two to four, in a row or in a column;
+- places (centre, left, right, top, bottom, the corners) and relations (left of, right of, above,
+  below, inside);
+- backgrounds: one colour, a gradient, stripes, dots, checks.
+
+It knows whole descriptions ("a large striped red star to the left of a small blue ring on a white
+background") and short ones ("a red star", "three hearts").
+
+## What it can't do
+
+- Photographs: it has never seen one. On them it answers by rough colour and brightness at best, and
+  its order of hits means nothing.
+- Words outside of the list above: every word has tokens, so none is an error, but the model has no
+  idea what other words mean. It knows English only, and no names, no text in pictures, no people.
+- Negation ("without", "not"), comparison, and numbers above four.
+
+## How it was made
+
+Trained from nothing on {pictures:,} pictures that pdray rendered itself (`pdray.samples`), each
+with new captions at every step: half of them random scenes, half the same scenes with one attribute
+changed. {steps:,} steps of {batch} pictures, seed {seed}; symmetric InfoNCE with a learnt
+temperature and, beside it, classification of each scene's attributes by heads that were thrown
+away. No outside picture, text or weight was used. The tokenizer is byte-level BPE over the captions
+and a few English sentences.
+
+    {command}
+
+(A run limited by minutes takes as many steps as the machine manages, so it can't be repeated
+exactly; one limited by steps can, on the same machine with the same number of threads.)
+
+## Figures
+
+Measured at the end of that command, on {scenes:,} JPEG scenes of 300 to 1,600 pixels drawn from a
+random stream that training never uses, read back from their files:
+
+| | |
+|---|---|
+| full caption finds its scene first (R@1) | {recall_at_1:.3f} |
+| among the first ten (R@10) | {recall_at_10:.3f} |
+| "a red star" and the like: precision among the first ten | {short_precision_at_10:.3f} |
+
+Minimal pairs: how often a picture is nearer to its own caption than to that of a scene that differs
+in one attribute alone ({count} pairs each, chance 0.5):
+
+| attribute | accuracy |
+|---|---|
+{pairs}
+
+"order" swaps two things, "binding" swaps their colours.
+
+Licence: Apache-2.0, like the rest of pdray.
+"""
+
+
+def write_card(
+    out: Path,
+    figures: dict[str, float],
+    *,
+    command: str,
+    seed: int,
+    pictures: int,
+    batch: int,
+    scenes: int,
+    parameters: int,
+    pairs: int,
+) -> None:
+    """Writes README.md into `out` from the figures of `evaluate` and what training was given."""
+    table = "\n".join(
+        f"| {name.removeprefix('pair_')} | {value:.3f} |"
+        for name, value in figures.items()
+        if name.startswith("pair_")
+    )
+    text = CARD.format(
+        pairs=table,
+        count=pairs,
+        command=command,
+        seed=seed,
+        pictures=pictures,
+        batch=batch,
+        scenes=scenes,
+        parameters=parameters / 1e6,
+        steps=int(figures["steps"]),
+        recall_at_1=figures["recall_at_1"],
+        recall_at_10=figures["recall_at_10"],
+        short_precision_at_10=figures["short_precision_at_10"],
+    )
+    (out / "README.md").write_text(text, encoding="utf-8")
