@@ -2,9 +2,17 @@
 
 from pdray.config.loading import load
 from pdray.config.secret import Secret
-from pdray.config.settings import IngestSettings, QdrantSettings, Row, Settings, describe
+from pdray.config.settings import (
+    DEFAULT_MODEL,
+    IngestSettings,
+    QdrantSettings,
+    Row,
+    Settings,
+    describe,
+)
 
 __all__ = [
+    "DEFAULT_MODEL",
     "IngestSettings",
     "QdrantSettings",
     "Row",

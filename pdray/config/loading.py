@@ -93,6 +93,8 @@ def _flatten(document: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
 
 def _environment_layer(environ: Mapping[str, str], here: Path) -> _Layer:
     where = {name: f"PDRAY_{name.upper()}" for name in settings_by_name()}
+    if not environ.get(where["ray_address"]):
+        where["ray_address"] = "RAY_ADDRESS"  # what `ray job submit` sets
     values = {name: environ[key] for name, key in where.items() if environ.get(key)}
     return _Layer(values, here, True, where)
 

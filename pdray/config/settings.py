@@ -20,6 +20,8 @@ from pdray.config.kinds import (
 )
 from pdray.config.secret import Secret
 
+DEFAULT_MODEL = "openai/clip-vit-base-patch32"
+
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -106,7 +108,7 @@ class Settings:
         About(
             TEXT,
             "Hub name, local folder or builtin.",
-            "the collection's own, else openai/clip-vit-base-patch32",
+            f"the collection's own, else {DEFAULT_MODEL}",
         ),
     ] = None
     precision: Annotated[
@@ -125,6 +127,14 @@ class Settings:
         About(SWITCH, "Whether the model goes through torch.compile: slow to start, then faster."),
     ] = False
     offline: Annotated[bool, About(SWITCH, "Whether the model hub is never asked.")] = False
+    ray_address: Annotated[
+        str | None,
+        About(
+            TEXT,
+            "Ray cluster that indexes, as ray.init takes it; RAY_ADDRESS is heeded too.",
+            "none: Ray is started here while it is needed",
+        ),
+    ] = None
     state_dir: Annotated[
         Path,
         About(
