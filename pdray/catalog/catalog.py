@@ -73,8 +73,8 @@ class Catalog:
         except (FileNotFoundError, NotADirectoryError):
             if not create:
                 raise CatalogError(
-                    f"There is no workspace at {self.store.url}. Make one with `pdray index FOLDER`, "
-                    "or name another with --workspace."
+                    f"There is no workspace at {self.store.url}. Make one with "
+                    "`pdray index FOLDER`, or name another with --workspace."
                 ) from None
             try:
                 self.store.create(_FORMAT_FILE, fresh)
@@ -155,7 +155,7 @@ class Catalog:
         contents: list[str],
         vectors: NDArray[np.float32],
     ) -> str:
-        """Writes an embedding part; contents are distinct ids, vectors (n, dim). Returns its path."""
+        """Writes an embedding part; contents are distinct ids, vectors (n, dim). Gives its path."""
         path = f"embeddings/{spec.space}/{unit_id}-{attempt}.parquet"
         table = schema.embeddings_table(contents, vectors, spec)
         self.store.create(path, _parquet(table, compression="none"))

@@ -100,7 +100,7 @@ def _runs_here(document: dict[str, Any]) -> bool:
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
     # Process ids are used again: the same process has the same start (seconds since the epoch).
-    return abs(started - document["process_started"]) < 1.0
+    return bool(abs(started - document["process_started"]) < 1.0)
 
 
 def _beat(lease: Lease, stop: threading.Event) -> None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from pdray.catalog.catalog import Catalog
 from pdray.catalog.units import Item
-from pdray.catalog.view import connect, known_contents, load_live
+from pdray.catalog.view import KnownContents, connect, known_contents, load_live
 from pdray.records import Failure, ImageRef
 
 _BATCH = 50_000
@@ -129,9 +129,7 @@ class Planner:
             self._con.unregister("batch_")
             self._rows.clear()
 
-    def plan(
-        self, *, full: bool = False, covers: Callable[[str], bool] = lambda uri: True
-    ) -> Plan:
+    def plan(self, *, full: bool = False, covers: Callable[[str], bool] = lambda uri: True) -> Plan:
         """Compares. `covers` says whether a complete listing would name a uri if it were there."""
         self._flush()
         self._mark_missing_vectors()
@@ -164,7 +162,7 @@ class Planner:
             yield from (_item(row) for row in rows)
 
     def new_of_sizes(self, sizes: Iterable[int]) -> list[Item]:
-        """The items seen for the first time whose size is one of these: what may have moved here."""
+        """Items seen for the first time whose size is one of these: what may have moved here."""
         cursor = self._con.cursor()
         rows = cursor.execute(
             "SELECT uri, size, version, seq, source, image_id, content_id FROM compared "
@@ -200,8 +198,8 @@ class Planner:
             "SELECT count(*) FROM live WHERE status = 'ok' AND space IS DISTINCT FROM ?",
             [self._space],
         )
-        known = known_contents(self._catalog, self._space).ids if foreign else []
-        self._con.register("known_", pa.table({"content_id": pa.array(known, pa.binary(16))}))
+        known = known_contents(self._catalog, self._space) if foreign else KnownContents.none()
+        self._con.register("known_", pa.table({"content_id": pa.array(known.ids, pa.binary(16))}))
         self._con.execute(
             "CREATE TABLE unembedded AS SELECT DISTINCT content_id FROM live "
             "ANTI JOIN known_ USING (content_id) WHERE status = 'ok' AND space IS DISTINCT FROM ?",
@@ -245,7 +243,9 @@ class Planner:
 # A deleted row's image id is not carried: a file that comes back is seen for the first time again.
 _COMPARE = """
 CREATE TABLE compared AS
-WITH seen AS (SELECT * FROM listing QUALIFY row_number() OVER (PARTITION BY uri ORDER BY source) = 1)
+WITH seen AS (
+  SELECT * FROM listing QUALIFY row_number() OVER (PARTITION BY uri ORDER BY source) = 1
+)
 SELECT
   s.uri, s.size, s.version, s.source, s.failure_kind, s.failure_reason,
   coalesce(v.seq, 0) + 1 AS seq,
@@ -289,6 +289,4 @@ def _uuid_text(value: bytes | None) -> str | None:
     if value is None:
         return None
     digits = value.hex()
-    return "-".join(
-        (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
-    )
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

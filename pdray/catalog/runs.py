@@ -1,7 +1,7 @@
 """Records of runs: what was asked when it started, and the report when it ended.
 
     runs/<run_id>/start.json    source, settings, host, process
-    runs/<run_id>/end.json      the report; missing while a run goes on, and for ever after a kill -9
+    runs/<run_id>/end.json      the report; missing while a run goes on, and after a kill -9
 
 Run ids sort by time. Secrets are never among what is recorded: callers pass what they show a user.
 """

@@ -112,13 +112,20 @@ def _record(row: dict[str, Any]) -> ImageRecord:
     )
 
 
-def embeddings_table(contents: list[str], vectors: NDArray[np.float32], spec: ModelSpec) -> pa.Table:
+def embeddings_table(
+    contents: list[str], vectors: NDArray[np.float32], spec: ModelSpec
+) -> pa.Table:
     """Embeddings of distinct contents; vectors is (n, dim), stored fp16, model in the metadata."""
     half = np.ascontiguousarray(vectors, dtype="<f2")
     if half.shape != (len(contents), spec.dim):
         raise ValueError(f"expected vectors of shape {(len(contents), spec.dim)}, got {half.shape}")
     width = pa.binary(2 * spec.dim)
-    document = {"space": spec.space, "model": spec.to_json(), "dtype": "float16", "normalised": True}
+    document = {
+        "space": spec.space,
+        "model": spec.to_json(),
+        "dtype": "float16",
+        "normalised": True,
+    }
     return pa.table(
         {
             "content_id": pa.array([bytes.fromhex(c) for c in contents], pa.binary(16)),
@@ -136,7 +143,8 @@ def vectors(column: pa.ChunkedArray) -> NDArray[np.float32]:
     dim = array.type.byte_width // 2
     raw = np.frombuffer(array.buffers()[1], dtype="<f2", count=(array.offset + len(array)) * dim)
     full = raw.reshape(-1, dim)[array.offset :].astype(np.float32)
-    return full / np.maximum(np.linalg.norm(full, axis=1, keepdims=True), 1e-12)
+    full /= np.maximum(np.linalg.norm(full, axis=1, keepdims=True), 1e-12)
+    return full
 
 
 def document(schema: pa.Schema) -> dict[str, Any]:

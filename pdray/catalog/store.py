@@ -41,7 +41,7 @@ class Store(Protocol):
         """Paths of the files directly in a folder, sorted; empty where there is no such folder."""
 
     def filesystem(self) -> tuple[Any, str]:
-        """What pyarrow.dataset takes (filesystem or None for local), and the prefix of its paths."""
+        """What pyarrow.dataset takes (filesystem or None for local), and its paths' prefix."""
 
 
 class LocalStore:
@@ -104,7 +104,7 @@ class LocalStore:
     def list(self, folder: str, suffix: str = "") -> list[str]:
         """See Store.list."""
         try:
-            names = sorted(os.listdir(self.root / folder))
+            names = sorted(entry.name for entry in os.scandir(self.root / folder))
         except (FileNotFoundError, NotADirectoryError):
             return []
         return [
@@ -174,8 +174,8 @@ def open_store(url: str) -> Store:
         return ObjectStore(url)
     except (ValueError, ImportError) as error:
         raise CatalogError(
-            f"The workspace {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path} can't be "
-            f"opened: {error}. Use a folder or an s3:// URL."
+            f"The workspace {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path} can't "
+            f"be opened: {error}. Use a folder or an s3:// URL."
         ) from error
 
 

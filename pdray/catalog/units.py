@@ -1,8 +1,8 @@
 """Cutting work into units, and naming them: functions of values only.
 
-A unit is the grain of streaming, retry, commit and progress. Its name is a hash of what it holds and
-of what it supersedes (the sequence numbers), never of the attempt, so that two attempts at the same
-work meet at the same commit, while the same file indexed anew is new work.
+A unit is the grain of streaming, retry, commit and progress. Its name is a hash of what it holds
+and of what it supersedes (the sequence numbers), never of the attempt, so that two attempts at the
+same work meet at the same commit, while the same file indexed anew is new work.
 """
 
 import hashlib
@@ -56,9 +56,7 @@ def unit_images(total: int, workers: int, pixel_bytes: int, most: int = MAX_IMAG
     return min(fitting, max(16, share))
 
 
-def cut(
-    items: Iterable[Item], *, collection: str, pipeline: str, images: int
-) -> Iterator[Unit]:
+def cut(items: Iterable[Item], *, collection: str, pipeline: str, images: int) -> Iterator[Unit]:
     """Cuts a stream of items into units, in order, by images and by bytes of files."""
     held: list[Item] = []
     size = 0

@@ -89,7 +89,9 @@ def _scan(
     return pa.RecordBatchReader.from_batches(target, batches())
 
 
-def live_records(catalog: Catalog, collection: str, status: Status | None = None) -> list[ImageRecord]:
+def live_records(
+    catalog: Catalog, collection: str, status: Status | None = None
+) -> list[ImageRecord]:
     """The live rows as records, sorted by uri; those of one status where it is given."""
     with connect() as con:
         load_live(con, catalog, collection, schema.ROWS.names)
@@ -119,12 +121,22 @@ class KnownContents:
         self.part = part  # (n,) indices into parts
         self.parts = parts
 
+    @classmethod
+    def none(cls) -> "KnownContents":
+        """A space without vectors."""
+        return cls(np.zeros(0, "S16"), np.zeros(0, np.int32), [])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the two arrays."""
+        return self.ids.nbytes + self.part.nbytes
+
     def find(self, content_id: str) -> str | None:
         """The embedding part that holds a content; None for an unknown one."""
         wanted = np.bytes_(bytes.fromhex(content_id))
         at = int(np.searchsorted(self.ids, wanted))
         if at < len(self.ids) and self.ids[at] == wanted:
-            return self.parts[self.part[at]]
+            return self.parts[int(self.part[at])]
         return None
 
     def __len__(self) -> int:
@@ -135,7 +147,7 @@ def known_contents(catalog: Catalog, space: str) -> KnownContents:
     """All contents with a vector in a space, whichever collection needed them first."""
     parts = catalog.embedding_parts(space)
     if not parts:
-        return KnownContents(np.zeros(0, "S16"), np.zeros(0, np.int32), [])
+        return KnownContents.none()
     columns = pa.schema([pa.field("content_id", pa.binary(16))])
     table = _scan(catalog, parts, columns, ["content_id"]).read_all()
     chunks = [

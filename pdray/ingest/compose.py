@@ -8,6 +8,7 @@ import logging
 import pickle
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -19,10 +20,19 @@ import ray.data
 from pdray.catalog.units import Unit
 from pdray.catalog.view import KnownContents
 from pdray.errors import PdrayError
-from pdray.index import IndexTarget
+from pdray.index.target import IndexTarget
 from pdray.ingest.placement import Placement
 from pdray.ingest.project import Projector
-from pdray.ingest.stages import Committed, Decoded, Job, Worker, build_encoder, commit, decode, embed
+from pdray.ingest.stages import (
+    Committed,
+    Decoded,
+    Job,
+    Worker,
+    build_encoder,
+    commit,
+    decode,
+    embed,
+)
 
 # A dataset of its own for so many units: the driver's memory stays flat, and starting the actors
 # anew costs seconds in the hours that a quarter of a million images take.
@@ -30,9 +40,37 @@ _WAVE = 512
 _MIB = 2**20
 
 
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A Ray that this process is connected to, and what it has in all."""
+
+    cpus: int
+    gpus: int
+
+    def run(
+        self, job: Job, known: KnownContents, units: Iterable[Unit], placement: Placement
+    ) -> Iterator[Committed]:
+        """Streams units through the cluster; yields each as it is committed, in any order."""
+        _quiet()
+        job_ref, known_ref = ray.put(job), ray.put(known)
+        stream = iter(units)
+        while wave := list(islice(stream, _WAVE)):
+            rows = [{"value": pickle.dumps(unit)} for unit in wave]
+            dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
+            build = _on_gpus if placement.gpus else _on_cpus
+            dataset = build(dataset, (job_ref, known_ref), placement)
+            for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
+                for value in batch.column("value"):
+                    yield pickle.loads(value.as_py())
+
+    def projection(self, job: Job, target: IndexTarget) -> "Projection":
+        """The index, written by a process of its own."""
+        return Projection(job, target)
+
+
 @contextmanager
-def cluster(address: str | None, known_bytes: int = 0) -> Iterator[tuple[int, int]]:
-    """A connection to Ray, started here where there is no address; gives (CPUs, GPUs)."""
+def cluster(address: str | None, known_bytes: int = 0) -> Iterator[Cluster]:
+    """A connection to the Ray at an address, or to one started here for the block."""
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address:
         ray.init(address=address, **quiet)
@@ -46,26 +84,9 @@ def cluster(address: str | None, known_bytes: int = 0) -> Iterator[tuple[int, in
         )
     try:
         resources = ray.cluster_resources()
-        yield int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
+        yield Cluster(int(resources.get("CPU", 1)), int(resources.get("GPU", 0)))
     finally:
         ray.shutdown()
-
-
-def run(
-    job: Job, known: KnownContents, units: Iterable[Unit], placement: Placement
-) -> Iterator[Committed]:
-    """Streams units through the cluster; yields each as it is committed, in any order."""
-    _quiet()
-    job_ref, known_ref = ray.put(job), ray.put(known)
-    stream = iter(units)
-    while wave := list(islice(stream, _WAVE)):
-        rows = [{"value": pickle.dumps(unit)} for unit in wave]
-        dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
-        build = _on_gpus if placement.gpus else _on_cpus
-        dataset = build(dataset, (job_ref, known_ref), placement)
-        for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
-            for value in batch.column("value"):
-                yield pickle.loads(value.as_py())
 
 
 def _quiet() -> None:
@@ -192,9 +213,7 @@ class Projection:
         """Sends a committed part; never waits for the index."""
         if self.broken is None:
             self._waiting.append(self._actor.apply.remote(part))
-            done, self._waiting = ray.wait(
-                self._waiting, num_returns=len(self._waiting), timeout=0
-            )
+            done, self._waiting = ray.wait(self._waiting, num_returns=len(self._waiting), timeout=0)
             self._judge(done)
 
     def close(self) -> None:
@@ -214,7 +233,7 @@ class Projection:
 
 
 class _Projector:
-    """Answers None, or why the index can't be written: an exception would lose its type on the way."""
+    """Answers None, or why the index can't be written: an exception would lose its type."""
 
     def __init__(self, job: Job, target: IndexTarget) -> None:
         self.job, self.target = job, target

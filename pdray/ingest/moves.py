@@ -89,9 +89,9 @@ def commit(
                 )
             )  # fmt: skip
             rows.append(tombstone(run_id, gone))
-            part = known.find(str(gone.content_id))
-            if part and before.space:
-                embeddings[before.space].add(part)
+            place = known.find(str(gone.content_id))
+            if place and before.space:
+                embeddings[before.space].add(place)
         items = [item for _, item in some]
         catalog.commit(
             collection,

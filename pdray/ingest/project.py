@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from pdray.catalog.catalog import Catalog, Part
 from pdray.catalog.view import KnownContents, connect, known_contents, load_live
 from pdray.errors import CatalogError
-from pdray.index import Index, IndexTarget, Point, open_index, payload
+from pdray.index.opening import open_index
+from pdray.index.points import Point, payload
+from pdray.index.protocol import Index
+from pdray.index.target import IndexTarget
 from pdray.records import ImageRecord, ModelSpec
 
 _MARK_EVERY = 16  # parts; a mark flushes the index, and an unmarked part is only applied again
@@ -80,7 +83,9 @@ class Projector:
         vectors = self._vectors(part, rows)
         self.index.upsert(
             [
-                Point(str(row.image_id), vectors[str(row.content_id)], payload(part.collection, row))
+                Point(
+                    str(row.image_id), vectors[str(row.content_id)], payload(part.collection, row)
+                )
                 for row in rows
             ]
         )

@@ -9,8 +9,9 @@ class Report:
     """Counts of images. seen = indexed + updated + unchanged + moved + failed.
 
     reused: embeddings not computed again, because the content had one. embedded: those computed.
+    read: images read, whatever came of them.
     pending: row parts that are committed but not in the index yet. seconds: of the whole run, start
-    of Ray included; images_per_second: images read in them. `stages` sums the workers' seconds.
+    of Ray included; images_per_second: read over them. `stages` sums the workers' seconds.
     """
 
     run_id: str
@@ -26,6 +27,7 @@ class Report:
     reused: int = 0
     embedded: int = 0
     ignored: int = 0
+    read: int = 0
     pending: int = 0
     seconds: float = 0.0
     images_per_second: float = 0.0

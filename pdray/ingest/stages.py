@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from pdray.catalog.catalog import Catalog, new_attempt
 from pdray.catalog.units import Item, Unit
 from pdray.catalog.view import KnownContents
-from pdray.images import Examined, ImageError, examine
+from pdray.images.errors import ImageError
+from pdray.images.examine import Examined, examine
 from pdray.models.encoder import DualEncoder
 from pdray.records import Failure, ImageRecord, ModelSpec, image_id
 from pdray.records import content_id as content_id_of
-from pdray.sources import Source
+from pdray.sources.protocol import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Job:
     precision: str = "auto"
     batch_size: int | None = None
     threads: int = 1  # of one worker, for decoding and for torch
+    compile: bool = False
 
 
 @dataclass(slots=True)
@@ -214,5 +216,6 @@ def build_encoder(job: Job) -> DualEncoder:
         device=job.device,
         precision=job.precision,
         threads=job.threads,
+        compile=job.compile,
         towers="image",
     )

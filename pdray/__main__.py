@@ -1,0 +1,5 @@
+"""`python -m pdray`."""
+
+from pdray.cli import main
+
+main()

@@ -1,0 +1,252 @@
+"""The commands and their options. `--help` must answer at once: nothing heavy is imported here."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pdray.errors import PdrayError, UsageError
+
+app = typer.Typer(
+    name="pdray",
+    help="Make any pile of images searchable: by words, by example, by metadata.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+models = typer.Typer(help="Make models.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(models, name="models")
+
+Workspace = Annotated[
+    str | None,
+    typer.Option("--workspace", "-w", metavar="W", help="Folder or URL that holds everything."),
+]
+Collection = Annotated[
+    str | None, typer.Option("--collection", "-c", metavar="C", help="Which collection.")
+]
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Settings file (pdray.toml).")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="One JSON document on standard output, nothing else there.")
+]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="M", help="builtin, a local folder or a hub name."),
+]
+
+
+@app.callback()
+def root(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks; works anywhere.")
+    ] = False,
+) -> None:
+    """Make any pile of images searchable: by words, by example, by metadata."""
+
+
+@app.command()
+def index(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE...", help="Folders, images or URLs.")
+    ],
+    workspace: Workspace = None,
+    collection: Collection = None,
+    model: Model = None,
+    config: Config = None,
+    full: Annotated[bool, typer.Option("--full", help="Read every image again.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
+    allow_deletes: Annotated[
+        bool, typer.Option("--allow-deletes", help="Delete even if very many vanished.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Index what is new or changed. Run it again whenever you like."""
+    from pdray.cli.indexing import run_index
+
+    flags = {"workspace": workspace, "collection": collection, "model": model, "config": config}
+    run_index(flags, sources, full, dry_run, allow_deletes, as_json)
+
+
+@app.command()
+def search(
+    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="What to look for.")] = None,
+    image: Annotated[
+        Path | None, typer.Option("--image", metavar="PATH", help="An image to look for.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="Hits.")] = 10,
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", metavar="FILE.png", help="Draw the hits there.")
+    ] = None,
+    queries: Annotated[
+        Path | None,
+        typer.Option("--queries", metavar="FILE.jsonl", help='Many: {"text": ...} a line.'),
+    ] = None,
+    workspace: Workspace = None,
+    collection: Collection = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search by words, by an image, or by both (then both count)."""
+    from pdray.cli.searching import run_search
+
+    flags = {"workspace": workspace, "collection": collection, "config": config}
+    run_search(flags, text, image, limit, sheet, queries, as_json)
+
+
+@app.command()
+def status(workspace: Workspace = None, config: Config = None, as_json: AsJson = False) -> None:
+    """What is in the catalog and in the index, and what the last run did."""
+    from pdray.cli.looking import run_status
+
+    run_status({"workspace": workspace, "config": config}, as_json)
+
+
+@app.command()
+def errors(
+    workspace: Workspace = None,
+    collection: Collection = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """What could not be indexed, and why."""
+    from pdray.cli.looking import run_errors
+
+    run_errors({"workspace": workspace, "collection": collection, "config": config}, as_json)
+
+
+@app.command()
+def verify(
+    workspace: Workspace = None,
+    collection: Collection = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that index and catalog hold the same images; exit 1 where not."""
+    from pdray.cli.looking import run_verify
+
+    run_verify({"workspace": workspace, "collection": collection, "config": config}, as_json)
+
+
+@app.command()
+def rebuild(
+    workspace: Workspace = None,
+    collection: Collection = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make the index anew from the catalog. No model and no GPU needed."""
+    from pdray.cli.looking import run_rebuild
+
+    run_rebuild({"workspace": workspace, "collection": collection, "config": config}, as_json)
+
+
+@app.command()
+def samples(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.")],
+    count: Annotated[int, typer.Option("--count", metavar="N", min=1, help="Scenes.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="Other seed, other scenes.")] = 0,
+    min_side: Annotated[int, typer.Option("--min-side", help="Pixels, at least 16.")] = 300,
+    max_side: Annotated[int, typer.Option("--max-side", help="Pixels.")] = 1600,
+    as_json: AsJson = False,
+) -> None:
+    """Write the synthetic collection: scenes with captions and EXIF."""
+    from pdray.cli.making import run_samples
+
+    run_samples(out, count, seed, (min_side, max_side), as_json)
+
+
+@app.command()
+def doctor(
+    workspace: Workspace = None, model: Model = None, config: Config = None, as_json: AsJson = False
+) -> None:
+    """This machine in words, and what would run on it and why."""
+    from pdray.cli.looking import run_doctor
+
+    run_doctor({"workspace": workspace, "model": model, "config": config}, as_json)
+
+
+@app.command()
+def demo(
+    images: Annotated[
+        Path | None, typer.Option("--images", metavar="DIR", help="Your own images.")
+    ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="For scripts: never wait for anything.")
+    ] = False,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to put it.")] = Path(
+        "demo"
+    ),
+    count: Annotated[int, typer.Option("--count", min=10, help="Scenes of the sample.")] = 1000,
+) -> None:
+    """Make a sample collection (or take your images), index it and search it."""
+    from pdray.cli.demo import run_demo
+
+    run_demo(images, out, count)
+
+
+@app.command()
+def benchmark(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to work.")] = Path(
+        "benchmark"
+    ),
+    parts: Annotated[
+        str, typer.Option("--parts", help="Any of builtin, vit, loop, loop12, by commas.")
+    ] = "builtin,vit,loop,loop12",
+    scale: Annotated[
+        float, typer.Option("--scale", min=0.001, help="Of the numbers of images.")
+    ] = 1.0,
+    as_json: AsJson = False,
+) -> None:
+    """Measure ingestion against what this machine's cores allow."""
+    from pdray.cli.benchmark import run_benchmark
+
+    run_benchmark(out, [part.strip() for part in parts.split(",")], scale, as_json)
+
+
+@models.command("train-builtin")
+def train_builtin(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the model.")],
+    seed: Annotated[int, typer.Option("--seed", help="Of scenes and weights.")] = 0,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", help="Wall time of the training.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="Steps instead.")] = None,
+    threads: Annotated[int | None, typer.Option("--threads", help="CPU threads.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train the small CLIP that ships with pdray, on rendered scenes."""
+    from pdray.cli.making import run_train_builtin
+
+    run_train_builtin(out, seed, minutes, steps, threads, as_json)
+
+
+def main() -> None:
+    """The entry point: one sentence for an error, a traceback only with --debug."""
+    debug = "--debug" in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    try:
+        app()
+    except PdrayError as error:
+        if debug:
+            raise
+        _fail(str(error), 2 if isinstance(error, UsageError) else 1)
+    except BrokenPipeError:
+        sys.stderr.close()  # `pdray ... | head` is no error
+        sys.exit(1)
+    except (OSError, MemoryError) as error:
+        if debug:
+            raise
+        _fail(f"The machine refused: {_reason(error)}. Add --debug for the details.", 1)
+
+
+def _reason(error: Any) -> str:
+    name = f" ({error.filename})" if getattr(error, "filename", None) else ""
+    return f"{getattr(error, 'strerror', None) or error or 'out of memory'}{name}"
+
+
+def _fail(sentence: str, code: int) -> None:
+    sys.stderr.write(f"pdray: {sentence}\n")
+    sys.exit(code)

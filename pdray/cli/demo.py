@@ -1,0 +1,72 @@
+"""`pdray demo`: a collection, an index and three searches, so that one command shows it all."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from rich.markup import escape
+
+from pdray.catalog.catalog import Catalog
+from pdray.cli.indexing import indexed, show
+from pdray.cli.output import console
+from pdray.cli.searching import draw, towers
+from pdray.cli.searching import show as show_answer
+from pdray.config import Settings, load
+from pdray.errors import ModelUnavailable
+from pdray.ingest.run import DEFAULT_MODEL, Options
+from pdray.models.resolve import resolve
+from pdray.samples.collection import write_collection
+from pdray.search.query import Query, search
+
+_SAMPLE_QUERIES = ("a red circle", "a blue star on a striped background", "two green triangles")
+_OWN_QUERIES = ("people outdoors", "a landscape with water", "something red")
+_SEED = 2026
+
+
+def run_demo(images: Path | None, out: Path, count: int) -> None:
+    """The command."""
+    folder = images or out / "images"
+    if images is None:
+        _draw_scenes(folder, count)
+    model, warning = ("builtin", None) if images is None else _model()
+    if warning:
+        console.print(f"[yellow]{escape(warning)}[/]")
+    settings = load({"workspace": str(out / "workspace"), "model": model})
+    show(indexed(settings, [str(folder)], Options()))
+    _search(settings, out, _SAMPLE_QUERIES if images is None else _OWN_QUERIES)
+    workspace = escape(str(out / "workspace"))
+    console.print(f"\nThe contact sheets are in [bold]{escape(str(out))}[/]. Now try:")
+    console.print(f'  [bold].venv/bin/pdray search -w {workspace} "what you look for"[/]')
+    console.print(f"  [bold].venv/bin/pdray status -w {workspace}[/]")
+
+
+def _draw_scenes(folder: Path, count: int) -> None:
+    captions = folder / "captions.jsonl"
+    if captions.exists() and sum(1 for _ in captions.open(encoding="utf-8")) == count:
+        return
+    console.print(f"Drawing {count} scenes into {folder} ...")
+    write_collection(folder, count, _SEED)
+
+
+def _model() -> tuple[str, str | None]:
+    """The real CLIP where it can be had, else the built-in model and a plain warning."""
+    try:
+        resolve(DEFAULT_MODEL)
+    except ModelUnavailable as error:
+        return "builtin", (
+            f"{error} Going on with the built-in model: it knows only drawn shapes, colours, "
+            "textures and backgrounds. On photos it finds colours and rough likeness at best; it "
+            "does not know people, places, animals or things."
+        )
+    return DEFAULT_MODEL, None
+
+
+def _search(settings: Settings, out: Path, queries: tuple[str, ...]) -> None:
+    settings = replace(settings, model=None)
+    catalog = Catalog.open(settings.workspace)
+    with towers(settings, catalog, images=False) as found:
+        for number, text in enumerate(queries, 1):
+            answer = search(Query(text, limit=12), found)
+            sheet = out / f"search-{number}.png"
+            draw(catalog, answer, sheet)
+            console.print(f"\n[bold]{escape(text)}[/]  → {sheet}")
+            show_answer(replace(answer, hits=answer.hits[:5]))

@@ -1,0 +1,142 @@
+"""`pdray index`: progress while it goes on, the report at its end."""
+
+import sys
+import time
+from contextlib import AbstractContextManager
+from typing import Any
+
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from pdray.cli.output import console, duration, print_json, stderr
+from pdray.config import Settings, load
+from pdray.errors import IndexUnavailable
+from pdray.ingest.report import Progress, Report
+from pdray.ingest.run import Options, index
+
+_EVERY = 10.0  # seconds between plain lines
+_PHASES = {"listing": "Listing", "starting": "Starting Ray", "projecting": "Updating the index"}
+
+
+def run_index(
+    flags: dict[str, Any],
+    sources: list[str],
+    full: bool,
+    dry_run: bool,
+    allow_deletes: bool,
+    as_json: bool,
+) -> None:
+    """The command."""
+    settings = load(flags)
+    report = indexed(settings, sources, Options(full, dry_run, allow_deletes))
+    if as_json:
+        print_json(report.to_json())
+    else:
+        show(report)
+    if report.pending:
+        raise typer.Exit(1)
+
+
+def indexed(settings: Settings, sources: list[str], options: Options) -> Report:
+    """Runs with progress on standard error."""
+    shown: AbstractContextManager[Any] = _Lines() if not sys.stderr.isatty() else _Live()
+    try:
+        with shown as watch:
+            return index(settings, sources, options, watch)
+    except KeyboardInterrupt:
+        raise IndexUnavailable(
+            "Interrupted. What was committed stays; run the same command again to go on."
+        ) from None
+
+
+def show(report: Report) -> None:
+    """The report for a person."""
+    for note in report.notes:
+        stderr.print(f"[yellow]Note:[/] {escape(note)}")
+    verb = "Would index" if report.dry_run else "Indexed"
+    parts = [f"{report.indexed} new"]
+    for name in ("updated", "moved", "deleted", "unchanged", "failed"):
+        number = getattr(report, name)
+        if number:
+            parts.append(f"{number} {name}")
+    console.print(f"[bold]{verb}[/] {', '.join(parts)} of {report.seen} images", end="")
+    if report.read:
+        rate = f"{report.images_per_second:.1f} images a second"
+        console.print(f" in {duration(report.seconds)} ({rate}), model {escape(report.model)}.")
+    else:
+        console.print(f" in {duration(report.seconds)}.")
+    if report.failed:
+        console.print("What failed and why: [bold]pdray errors[/]")
+
+
+class _Lines:
+    """A plain line every ten seconds: for logs and pipes."""
+
+    def __enter__(self) -> "_Lines":
+        self.started = self.last = time.monotonic()
+        self.first: tuple[float, int] | None = None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if progress.total and self.first is None and progress.done:
+            self.first = (now, progress.done)
+        if now - self.last < _EVERY:
+            return
+        self.last = now
+        sys.stderr.write(f"{now - self.started:6.0f} s  {self._line(progress, now)}\n")
+        sys.stderr.flush()
+
+    def _line(self, progress: Progress, now: float) -> str:
+        if progress.phase != "indexing" or not progress.total:
+            count = f" {progress.done}" if progress.done else ""
+            return f"{_PHASES.get(progress.phase, progress.phase)}{count}"
+        line = f"{progress.done} of {progress.total} images, {progress.failed} failed"
+        if self.first and now > self.first[0] and progress.done > self.first[1]:
+            rate = (progress.done - self.first[1]) / (now - self.first[0])
+            left = (progress.total - progress.done) / rate
+            line += f", {rate:.1f} images/s, {duration(left)} left"
+        return line
+
+
+class _Live:
+    """A bar on a terminal."""
+
+    def __enter__(self) -> "_Live":
+        self.bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            console=stderr,
+            transient=True,
+        )
+        self.bar.start()
+        self.task = self.bar.add_task("Listing", total=None, rate="")
+        self.lines = _Lines().__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        rate = ""
+        if progress.phase == "indexing" and progress.total:
+            if self.lines.first is None and progress.done:
+                self.lines.first = (now, progress.done)
+            line = self.lines._line(progress, now)
+            rate = line.partition(" images, ")[2]
+        self.bar.update(
+            self.task,
+            description=_PHASES.get(progress.phase, "Indexing"),
+            completed=progress.done,
+            total=progress.total,
+            rate=rate,
+        )

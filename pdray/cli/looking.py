@@ -1,0 +1,139 @@
+"""`pdray status`, `errors`, `verify`, `rebuild`, `doctor`: looking, and mending the index."""
+
+import time
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+import typer
+from rich.markup import escape
+
+from pdray.cli.output import console, duration, print_json, stderr, table
+from pdray.cli.searching import shown
+from pdray.config import load
+from pdray.ingest.run import index_target
+
+_LISTED = 200
+
+
+def run_status(flags: dict[str, Any], as_json: bool) -> None:
+    """The command `status`."""
+    from pdray.ingest.maintain import status
+
+    settings = load(flags)
+    found = status(settings, index_target(settings))
+    if as_json:
+        print_json(found)
+        return
+    console.print(f"Workspace [bold]{escape(found['workspace'])}[/]")
+    if not found["collections"]:
+        console.print("Nothing is indexed yet: [bold]pdray index FOLDER[/]")
+        return
+    rows = table("collection", "model", ">images", ">searchable", ">pending", ">failed", "last run")
+    for one in found["collections"]:
+        unknown = "?" if one["note"] else "0"
+        rows.add_row(
+            one["name"],
+            escape(one["model"] or ""),
+            str(one["committed"]),
+            unknown if one["points"] is None else str(one["points"]),
+            unknown if one["pending"] is None else str(one["pending"]),
+            str(one["failed"]),
+            _last_run(one["last_run"]),
+        )
+    console.print(rows)
+    for one in found["collections"]:
+        if one["note"]:
+            stderr.print(f"[yellow]Note:[/] {escape(one['note'])}")
+        elif one["pending"]:
+            console.print(
+                f"{one['pending']} images of {one['name']} are committed but not searchable yet: "
+                "the next [bold]pdray index[/] or [bold]pdray rebuild[/] brings them in."
+            )
+
+
+def _last_run(run: dict[str, Any] | None) -> str:
+    if run is None:
+        return ""
+    if run["report"] is None:
+        return f"{run['started_at']} (running, or stopped short)"
+    report = run["report"]
+    return f"{run['started_at']}, {report['read']} read in {duration(report['seconds'])}"
+
+
+def run_errors(flags: dict[str, Any], as_json: bool) -> None:
+    """The command `errors`."""
+    from pdray.ingest.maintain import failures
+
+    settings = load(flags)
+    found = [row.failure for row in failures(settings) if row.failure]
+    kinds = Counter(failure.kind for failure in found)
+    if as_json:
+        document = {
+            "collection": settings.collection,
+            "failed": len(found),
+            "kinds": dict(kinds.most_common()),
+            "failures": [asdict(failure) for failure in found],
+        }
+        print_json(document)
+        return
+    if not found:
+        console.print("Nothing failed.")
+        return
+    rows = table("kind", "image", "why")
+    for failure in sorted(found, key=lambda f: (f.kind, f.uri))[:_LISTED]:
+        rows.add_row(failure.kind, escape(shown(failure.uri)), escape(failure.reason))
+    console.print(rows)
+    counted = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
+    more = f" The first {_LISTED} are shown; --json lists all." if len(found) > _LISTED else ""
+    console.print(f"{len(found)} failed: {counted}.{more}")
+
+
+def run_verify(flags: dict[str, Any], as_json: bool) -> None:
+    """The command `verify`."""
+    from pdray.ingest.maintain import verify
+
+    settings = load(flags)
+    found = verify(settings, index_target(settings))
+    if as_json:
+        print_json({**asdict(found), "agrees": found.agrees})
+    elif found.agrees:
+        console.print(
+            f"Index and catalog agree: {found.images} images of {found.collection}, same ids and "
+            "versions."
+        )
+    else:
+        for line in found.examples:
+            console.print(escape(line))
+        console.print(
+            f"Index and catalog differ: {found.missing} missing, {found.surplus} surplus, "
+            f"{found.outdated} outdated, {found.shared_ids} ids used twice. "
+            "[bold]pdray rebuild[/] makes the index anew."
+        )
+    if not found.agrees:
+        raise typer.Exit(1)
+
+
+def run_rebuild(flags: dict[str, Any], as_json: bool) -> None:
+    """The command `rebuild`."""
+    from pdray.ingest.maintain import rebuild
+
+    settings = load(flags)
+    started = time.perf_counter()
+    points = rebuild(settings, index_target(settings))
+    seconds = time.perf_counter() - started
+    if as_json:
+        print_json({"points": points, "seconds": round(seconds, 3)})
+    else:
+        console.print(f"Rebuilt the index: {points} images in {duration(seconds)}.")
+
+
+def run_doctor(flags: dict[str, Any], as_json: bool) -> None:
+    """The command `doctor`."""
+    from pdray.cli import doctor
+
+    found = doctor.examine(load(flags))
+    if as_json:
+        print_json(found)
+    else:
+        console.print(doctor.describe(found))

@@ -1,0 +1,51 @@
+"""`pdray samples` and `pdray models train-builtin`: making what pdray needs."""
+
+import sys
+from pathlib import Path
+
+from pdray.cli.output import console, print_json, stderr
+from pdray.errors import UsageError
+
+
+def run_samples(out: Path, count: int, seed: int, sides: tuple[int, int], as_json: bool) -> None:
+    """The command `samples`."""
+    from pdray.samples.collection import write_collection
+
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file: name a folder to write the scenes to.")
+    with stderr.status("Drawing scenes") as status:
+
+        def drawn(done: int, total: int) -> None:
+            if done % 50 == 0:
+                status.update(f"Drawing scenes: {done} of {total}")
+
+        made = write_collection(out, count, seed, sides=sides, on_progress=drawn)
+    if as_json:
+        print_json({"folder": str(made.folder), "captions": str(made.captions), "count": count})
+    else:
+        console.print(f"Wrote {made.count} scenes and {made.captions}.")
+
+
+def run_train_builtin(
+    out: Path,
+    seed: int,
+    minutes: float | None,
+    steps: int | None,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """The command `models train-builtin`."""
+    from pdray.training.builtin import Progress, train_builtin
+
+    def told(progress: Progress) -> None:
+        sys.stderr.write(f"{progress}\n")
+
+    figures = train_builtin(
+        out, seed=seed, steps=steps, minutes=minutes, threads=threads, on_progress=told
+    )
+    if as_json:
+        print_json(figures)
+    else:
+        for name, value in figures.items():
+            console.print(f"{name}: {value:.3f}")
+        console.print(f"The model is in {out}.")
