@@ -49,10 +49,10 @@ class EdgeIndex:
     """
 
     def __init__(
-        self, shard: Any, folder: Path, dim: int, on_close: Callable[[], None], optimise_from: int
+        self, shard: edge.EdgeShard, folder: Path, dim: int, on_close: Callable[[], None]
     ) -> None:
         self._shard, self._folder, self._dim = shard, folder, dim
-        self._on_close, self._optimise_from = on_close, optimise_from
+        self._on_close = on_close
         self._writing = threading.RLock()
         self._closed = False
         self._ledger = Ledger(str(folder / "ledger"), before_mark=self.flush)
@@ -174,9 +174,9 @@ class EdgeIndex:
             return int(self._shard.count(request))
 
     def optimise(self) -> None:
-        """See Index. Holds the GIL; does nothing below the size where a graph pays."""
-        if self.count() < self._optimise_from:
-            return
+        """See Index. Holds the GIL. A graph is built from OPTIMISE_FROM points on; below that only
+        what deleted points left behind is swept away, in milliseconds.
+        """
         with self._writing, self._saying("optimise"):
             self._shard.optimize()
             self._graph = self._has_graph()
@@ -235,13 +235,13 @@ def open_edge(
         current = read_current(folder)
         if current is None:
             current = Current(new_generation(), dim)
-            _create(folder / current.generation, dim).close()
+            _create(folder / current.generation, _config(dim, optimise_from)).close()
             write_current(folder, current)
         if current.dim != dim:
             raise broken(folder, f"its vectors have {current.dim} dimensions, not {dim}")
         sweep(folder, keep=current.generation)
-        shard = _load(folder, current.generation)
-        return EdgeIndex(shard, folder / current.generation, dim, owner.release, optimise_from)
+        shard = _load(folder, current.generation, _config(dim, optimise_from))
+        return EdgeIndex(shard, folder / current.generation, dim, owner.release)
     except BaseException:
         owner.release()
         raise
@@ -266,8 +266,10 @@ def rebuild_edge(
         current = Current(new_generation(), dim)
         place = folder / current.generation
         try:
-            with EdgeIndex(_create(place, dim), place, dim, _nothing, optimise_from) as index:
+            shard = _create(place, _config(dim, optimise_from))
+            with EdgeIndex(shard, place, dim, _nothing) as index:
                 yield index
+                index.optimise()
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
             raise
@@ -277,17 +279,26 @@ def rebuild_edge(
         owner.release()
 
 
-def _create(place: Path, dim: int) -> Any:
-    path = place / "shard"
+def _config(dim: int, optimise_from: int) -> edge.EdgeConfig:
     vectors = edge.EdgeVectorParams(
         size=dim,
         distance=edge.Distance.Cosine,
         # as the catalog has them: half the memory, scores within 5e-5
         datatype=edge.VectorStorageDatatype.Float16,
     )
+    kilobytes = optimise_from * dim * 2 // 1024  # of stored vectors, two bytes a dimension
+    return edge.EdgeConfig(
+        vectors,
+        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=max(1, kilobytes - 1)),
+        wal_enabled=True,
+    )
+
+
+def _create(place: Path, config: edge.EdgeConfig) -> edge.EdgeShard:
+    path = place / "shard"
     try:
         path.mkdir(parents=True)
-        shard = edge.EdgeShard.create(str(path), edge.EdgeConfig(vectors, wal_enabled=True))
+        shard = edge.EdgeShard.create(str(path), config)
         _index_payload(shard)
         shard.flush()
     except Exception as error:  # Edge raises bare Exception for whatever goes wrong
@@ -298,16 +309,16 @@ def _create(place: Path, dim: int) -> Any:
     return shard
 
 
-def _load(folder: Path, generation: str) -> Any:
+def _load(folder: Path, generation: str, config: edge.EdgeConfig) -> edge.EdgeShard:
     try:
-        shard = edge.EdgeShard.load(str(folder / generation / "shard"))
+        shard = edge.EdgeShard.load(str(folder / generation / "shard"), config)
         _index_payload(shard)
     except Exception as error:  # Edge raises bare Exception for whatever is broken
         raise broken(folder, _line(error)) from error
     return shard
 
 
-def _index_payload(shard: Any) -> None:
+def _index_payload(shard: edge.EdgeShard) -> None:
     have = shard.info().payload_schema
     for field, kind in PAYLOAD_INDEXES.items():
         if field not in have:

@@ -316,6 +316,8 @@ def _drop_others(
 
 
 def _ledger(target: IndexTarget, space: str, uid: str) -> Ledger:
+    if not target.workspace:
+        raise ValueError("The index on a server keeps its ledger in the workspace: name it.")
     return Ledger(f"{target.workspace.rstrip('/')}/projections/{space}/{uid}")
 
 

@@ -230,5 +230,18 @@ def test_a_filter_over_a_graph_still_finds_every_neighbour(folder: Path) -> None
             assert loose[0].score > 0.5
 
 
+def test_what_deleted_points_leave_behind_is_swept_away(folder: Path) -> None:
+    with open_index(IndexTarget(folder), SPACE, DIM) as index:
+        index.upsert(points(3_000))
+        index.delete([name(i) for i in range(2_000)])
+        segments = generation(folder) / "shard" / "segments"
+        before = set(segments.iterdir())
+        index.optimise()
+        assert {point for point, _ in index.scroll()} == {name(i) for i in range(2_000, 3_000)}
+        index.upsert(points(10))
+        assert index.count() == 1_010
+    assert not before & set(segments.iterdir())
+
+
 def _score(rows: NDArray[np.float32], query: NDArray[np.float32], i: int) -> float:
     return float(rows[i] @ query)
