@@ -16,6 +16,7 @@ from pdray.records import ModelSpec
 
 _IMAGE_BATCH = {"cpu": 32, "cuda": 256}
 _TEXT_BATCH = 64
+_ANY = 1 << 30
 _TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
@@ -53,8 +54,9 @@ class DualEncoder:
         if compile:
             # Twice at most: for the first batch size, then for any.
             self._image_features = torch.compile(self._image_features)
-        self._image_batch = _IMAGE_BATCH.get(self.device.type, 32)
-        self._text_batch = _TEXT_BATCH
+        # What memory is known to take, so that no batch fails twice.
+        self._image_limit = _ANY
+        self._text_limit = _ANY
         # (x / 255 - mean) / std as one multiplication and one addition.
         mean, std = torch.tensor(spec.preprocessing.mean), torch.tensor(spec.preprocessing.std)
         self._scale = (1 / (255 * std)).view(1, 3, 1, 1).to(self.device)
@@ -76,7 +78,7 @@ class DualEncoder:
             raise ValueError(
                 f"pixels are {pixels.dtype} {pixels.shape}, expected uint8 (n, *{expected})"
             )
-        batch = batch_size or self._image_batch
+        batch = min(batch_size or _IMAGE_BATCH.get(self.device.type, 32), self._image_limit)
 
         def run(start: int, stop: int) -> torch.Tensor:
             return self._encode_batch(pixels[start:stop])
@@ -84,7 +86,7 @@ class DualEncoder:
         with torch.inference_mode():
             results, worked = run_in_batches(len(pixels), batch, run)
         if worked < batch:
-            self._image_batch = worked
+            self._image_limit = worked
         return self._collect(results)
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -98,8 +100,11 @@ class DualEncoder:
             inputs = self._tokenize([texts[i] for i in order[start:stop]])
             return self._model.get_text_features(**inputs).pooler_output.float()  # type: ignore[no-any-return]
 
+        batch = min(_TEXT_BATCH, self._text_limit)
         with torch.inference_mode():
-            results, self._text_batch = run_in_batches(len(texts), self._text_batch, run)
+            results, worked = run_in_batches(len(texts), batch, run)
+        if worked < batch:
+            self._text_limit = worked
         vectors = self._collect(results)
         restored = np.empty_like(vectors)
         restored[order] = vectors

@@ -1,6 +1,8 @@
 """Finds a model in this machine's hub cache, or fetches it from the hub. No torch here."""
 
 import re
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +60,7 @@ def cached(name: str, revision: str | None, hub: Hub) -> Path | None:
 
 
 def _fetch(name: str, revision: str | None, hub: Hub) -> Path:
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
         RepositoryNotFoundError,
@@ -68,10 +70,7 @@ def _fetch(name: str, revision: str | None, hub: Hub) -> Path:
     try:
         # Asked first and alone because it neither retries nor waits longer than its timeout, which
         # the download does.
-        info = HfApi(endpoint=hub.endpoint, token=hub.token).model_info(
-            name, revision=revision, timeout=hub.timeout
-        )
-        files = layout.wanted(file.rfilename for file in info.siblings or [])
+        files = layout.wanted(_within(hub.timeout, lambda: _list(name, revision, hub)))
         return Path(
             snapshot_download(
                 name,
@@ -104,3 +103,33 @@ def _fetch(name: str, revision: str | None, hub: Hub) -> Path:
             f"The model {name} is not on this machine and the hub can't be reached "
             f"({type(error).__name__}): use --model builtin or a local folder."
         ) from error
+
+
+def _list(name: str, revision: str | None, hub: Hub) -> list[str]:
+    from huggingface_hub import HfApi
+
+    api = HfApi(endpoint=hub.endpoint, token=hub.token)
+    info = api.model_info(name, revision=revision, timeout=hub.timeout)
+    return [file.rfilename for file in info.siblings or []]
+
+
+def _within(seconds: float, ask: Callable[[], list[str]]) -> list[str]:
+    """The answer, or TimeoutError: HTTP's own timeout does not cover a silent name server."""
+    answers: list[list[str] | Exception] = []
+
+    def run() -> None:
+        try:
+            answers.append(ask())
+        # Broad because it is only carried over to the caller's thread, where it is told apart.
+        except Exception as error:
+            answers.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(2 * seconds)
+    if not answers:
+        raise TimeoutError
+    answer = answers[0]
+    if isinstance(answer, Exception):
+        raise answer
+    return answer

@@ -65,8 +65,6 @@ def parse_preprocessing(document: Mapping[str, object], model_type: str) -> Prep
     if mode_edge is not None:
         if crop is None:
             raise ValueError("it resizes the shortest edge and does not crop")
-        if mode_edge < max(crop):
-            raise ValueError(f"it crops {crop[0]}x{crop[1]} from a shortest edge of {mode_edge}")
         height, width = crop
     else:
         height, width = _height_width(settings["size"])

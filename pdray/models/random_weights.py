@@ -34,19 +34,21 @@ _ARCHITECTURES = {
     "ViT-B/16": _Architecture(_Shape(768, 12, 12), _Shape(512, 12, 8), 224, 16, 512),
     "ViT-L/14": _Architecture(_Shape(1024, 24, 16), _Shape(768, 12, 12), 224, 14, 768),
     "tiny": _Architecture(_Shape(32, 2, 2), _Shape(32, 2, 2), 32, 8, 16),
+    "tiny-224": _Architecture(_Shape(64, 2, 2), _Shape(32, 2, 2), 224, 16, 64),
 }
 
 
 def write_random_clip(folder: Path, *, seed: int = 0, architecture: str = "ViT-B/32") -> Path:
     """Writes a CLIP in transformers' format with seeded random weights, and returns the folder.
 
-    `architecture` is ViT-B/32, ViT-B/16, ViT-L/14, or tiny for tests; the full ones have the size
-    of OpenAI's vocabulary. The tokenizer is byte-level without merges: every character is a token.
+    `architecture` is ViT-B/32, ViT-B/16, ViT-L/14, or tiny and tiny-224 for tests; the full ones
+    have a vocabulary as large as OpenAI's. The tokenizer is byte-level without merges: every
+    character is a token.
     """
     shape = _ARCHITECTURES[architecture]
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = _byte_tokenizer()
-    config = _config(shape, tokenizer, 600 if architecture == "tiny" else 49408)
+    config = _config(shape, tokenizer, 600 if architecture.startswith("tiny") else 49408)
     config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     save_file(_weights(config, seed), folder / "model.safetensors", metadata={"format": "pt"})

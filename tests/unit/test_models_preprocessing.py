@@ -71,7 +71,6 @@ def test_unusual_rescaling_folds_into_mean_and_deviation(document, expected_mean
         ({"do_resize": False}, "does not resize"),
         ({"size": {"shortest_edge": 224}, "do_center_crop": False}, "does not crop"),
         ({"size": {"shortest_edge": 224, "longest_edge": 448}}, "longest edge"),
-        ({"size": {"shortest_edge": 200}, "crop_size": 224}, "crops 224x224"),
         ({"size": "large"}, "size is 'large'"),
         ({"image_std": [0.5, 0.0, 0.5]}, "not positive"),
         ({"image_mean": [0.5, 0.5]}, "mean or standard deviation"),
