@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pdray.errors import IndexUnavailable
 from pdray.index.edge_filter import translate
+from pdray.index.edge_shard import config, create, load, one_line
 from pdray.index.filters import Filter
 from pdray.index.generations import (
     Current,
@@ -30,7 +31,7 @@ from pdray.index.ledger import Ledger
 from pdray.index.owner import own
 from pdray.index.points import MACHINE_KEYS, Point, split_library_keys
 from pdray.index.protocol import Found, Payload, Stored
-from pdray.index.schema import EXACT_UP_TO, HNSW_EF, PAYLOAD_INDEXES, FieldType
+from pdray.index.schema import EXACT_UP_TO, HNSW_EF
 from pdray.index.target import IndexTarget
 from pdray.index.vectors import checked, checked_query, distinct
 
@@ -215,7 +216,7 @@ class EdgeIndex:
             raise
         except Exception as error:  # Edge raises bare Exception for whatever goes wrong
             raise IndexUnavailable(
-                f"Can't {verb} the index in {self._folder} ({_line(error)}): try again, or run "
+                f"Can't {verb} the index in {self._folder} ({one_line(error)}): try again, or run "
                 "`pdray rebuild`."
             ) from error
 
@@ -235,12 +236,12 @@ def open_edge(
         current = read_current(folder)
         if current is None:
             current = Current(new_generation(), dim)
-            _create(folder / current.generation, _config(dim, optimise_from)).close()
+            create(folder / current.generation, config(dim, optimise_from)).close()
             write_current(folder, current)
         if current.dim != dim:
             raise broken(folder, f"its vectors have {current.dim} dimensions, not {dim}")
         sweep(folder, keep=current.generation)
-        shard = _load(folder, current.generation, _config(dim, optimise_from))
+        shard = load(folder, current.generation, config(dim, optimise_from))
         return EdgeIndex(shard, folder / current.generation, dim, owner.release)
     except BaseException:
         owner.release()
@@ -266,7 +267,7 @@ def rebuild_edge(
         current = Current(new_generation(), dim)
         place = folder / current.generation
         try:
-            shard = _create(place, _config(dim, optimise_from))
+            shard = create(place, config(dim, optimise_from))
             with EdgeIndex(shard, place, dim, _nothing) as index:
                 yield index
                 index.optimise()
@@ -277,62 +278,6 @@ def rebuild_edge(
         sweep(folder, keep=current.generation)
     finally:
         owner.release()
-
-
-def _config(dim: int, optimise_from: int) -> edge.EdgeConfig:
-    vectors = edge.EdgeVectorParams(
-        size=dim,
-        distance=edge.Distance.Cosine,
-        # as the catalog has them: half the memory, scores within 5e-5
-        datatype=edge.VectorStorageDatatype.Float16,
-    )
-    kilobytes = optimise_from * dim * 2 // 1024  # of stored vectors, two bytes a dimension
-    return edge.EdgeConfig(
-        vectors,
-        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=max(1, kilobytes - 1)),
-        wal_enabled=True,
-    )
-
-
-def _create(place: Path, config: edge.EdgeConfig) -> edge.EdgeShard:
-    path = place / "shard"
-    try:
-        path.mkdir(parents=True)
-        shard = edge.EdgeShard.create(str(path), config)
-        _index_payload(shard)
-        shard.flush()
-    except Exception as error:  # Edge raises bare Exception for whatever goes wrong
-        raise IndexUnavailable(
-            f"The index in {place.parent} can't be made ({_line(error)}): see that the disk has "
-            "room and can be written."
-        ) from error
-    return shard
-
-
-def _load(folder: Path, generation: str, config: edge.EdgeConfig) -> edge.EdgeShard:
-    try:
-        shard = edge.EdgeShard.load(str(folder / generation / "shard"), config)
-        _index_payload(shard)
-    except Exception as error:  # Edge raises bare Exception for whatever is broken
-        raise broken(folder, _line(error)) from error
-    return shard
-
-
-def _index_payload(shard: edge.EdgeShard) -> None:
-    have = shard.info().payload_schema
-    for field, kind in PAYLOAD_INDEXES.items():
-        if field not in have:
-            shard.update(edge.UpdateOperation.create_field_index(field, _schema(kind)))
-
-
-def _schema(kind: FieldType) -> Any:
-    if kind == "tenant":
-        return edge.KeywordIndexParams(is_tenant=True)
-    return getattr(edge.PayloadSchemaType, kind.capitalize())
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 def _nothing() -> None:

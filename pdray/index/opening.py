@@ -27,6 +27,7 @@ def rebuild_index(
 ) -> AbstractContextManager[Index]:
     """An empty index (and ledger) that replaces the old one when the block ends without error.
 
+    It is optimised before it serves.
     Until then the old one stays as it is: a rebuild that fails or is killed changes nothing. An
     embedded index can't be searched meanwhile; on a server the old one goes on answering, but what
     others write to it during the rebuild reaches the new one only with the next run, and library

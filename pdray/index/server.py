@@ -5,8 +5,6 @@ The alias `<prefix>pdray-<space>` is what everybody reads and writes; it points 
 collection that was dropped and made again never looks applied.
 """
 
-import uuid
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
@@ -15,18 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 from qdrant_client import models
 
-from pdray.errors import IndexUnavailable
 from pdray.index.connection import Connection
 from pdray.index.filters import Filter
 from pdray.index.ledger import Ledger
-from pdray.index.points import MACHINE_KEYS, Point, split_library_keys
+from pdray.index.points import Point, split_library_keys
 from pdray.index.protocol import Found, Payload, Stored
-from pdray.index.schema import EXACT_UP_TO, FORMAT, HNSW_EF, PAYLOAD_INDEXES, FieldType
+from pdray.index.schema import EXACT_UP_TO, HNSW_EF
+from pdray.index.server_collection import (
+    checked_uid,
+    create,
+    drop_others,
+    index_payload,
+    ledger_of,
+    named,
+    point_at,
+    serving,
+)
 from pdray.index.server_filter import translate
+from pdray.index.server_operations import changes, insertions
 from pdray.index.target import IndexTarget
 from pdray.index.vectors import checked, checked_query, distinct
-
-MARKER = "pdray"  # the key of our marker in the collection's metadata
 
 _BATCH = 256  # points a request: 3 MB of JSON at 1,024 dimensions; servers take 32
 _PAGE = 1_000
@@ -54,7 +60,7 @@ class ServerIndex:
             known = self._known([point.id for point in part])
             new = [point for point in part if point.id not in known]
             old = [point for point in part if point.id in known]
-            operations = [*_insertions(new), *_changes(old)]
+            operations = [*insertions(new), *changes(old)]
             self._update(operations)
 
     def _known(self, ids: Sequence[str]) -> set[str]:
@@ -190,14 +196,14 @@ class ServerIndex:
 def open_server(line: Connection, target: IndexTarget, space: str, dim: int) -> ServerIndex:
     """Opens the collection of a space; creates it where there is none."""
     alias = f"{target.prefix}pdray-{space}"
-    name = _serving(line, alias)
+    name = serving(line, alias)
     if name is None:
-        uid = _create(line, alias, space, dim)
-        _point_at(line, alias, _named(alias, uid))
-        name = _serving(line, alias) or _named(alias, uid)
-    uid = _checked(line, name, space, dim)
-    _index_payload(line, name)
-    return ServerIndex(line, alias, dim, _ledger(target, space, uid))
+        uid = create(line, alias, space, dim)
+        point_at(line, alias, named(alias, uid))
+        name = serving(line, alias) or named(alias, uid)
+    uid = checked_uid(line, name, space, dim)
+    index_payload(line, name)
+    return ServerIndex(line, alias, dim, ledger_of(target, space, uid))
 
 
 @contextmanager
@@ -211,147 +217,18 @@ def rebuild_server(
     """
     alias = f"{target.prefix}pdray-{space}"
     try:
-        _drop_others(line, target, alias, space, keep=_serving(line, alias))
-        uid = _create(line, alias, space, dim)
-        name = _named(alias, uid)
-        _index_payload(line, name)
-        ledger = _ledger(target, space, uid)
+        drop_others(line, target, alias, space, keep=serving(line, alias))
+        uid = create(line, alias, space, dim)
+        name = named(alias, uid)
+        index_payload(line, name)
+        ledger = ledger_of(target, space, uid)
         try:
             yield ServerIndex(line, name, dim, ledger)
         except BaseException:
             line.call(lambda client: client.delete_collection(name))
             ledger.forget()
             raise
-        _point_at(line, alias, name)
-        _drop_others(line, target, alias, space, keep=name)
+        point_at(line, alias, name)
+        drop_others(line, target, alias, space, keep=name)
     finally:
         line.client.close()
-
-
-def _named(alias: str, uid: str) -> str:
-    return f"{alias}_{uid}"
-
-
-def _serving(line: Connection, alias: str) -> str | None:
-    aliases = line.call(lambda client: client.get_aliases()).aliases
-    return next((each.collection_name for each in aliases if each.alias_name == alias), None)
-
-
-def _create(line: Connection, alias: str, space: str, dim: int) -> str:
-    uid = uuid.uuid4().hex[:12]
-    name = _named(alias, uid)
-    vectors = models.VectorParams(
-        size=dim,
-        distance=models.Distance.COSINE,
-        datatype=models.Datatype.FLOAT16,  # as the catalog has them
-    )
-    marker = {MARKER: {"format": FORMAT, "space": space, "uid": uid, "dim": dim}}
-
-    def create(client: Any) -> None:
-        # An attempt whose answer was lost has made it already.
-        if not client.collection_exists(name):
-            client.create_collection(name, vectors_config=vectors, metadata=marker)
-
-    line.call(create)
-    return uid
-
-
-def _point_at(line: Connection, alias: str, name: str) -> None:
-    switch = models.CreateAlias(collection_name=name, alias_name=alias)
-    operations: list[models.AliasOperations] = [
-        models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias)),
-        models.CreateAliasOperation(create_alias=switch),
-    ]
-    line.call(lambda client: client.update_collection_aliases(operations))
-
-
-def _marker(line: Connection, name: str) -> dict[str, Any]:
-    config = line.call(lambda client: client.get_collection(name)).config
-    found = (config.metadata or {}).get(MARKER)
-    return found if isinstance(found, dict) else {}
-
-
-def _checked(line: Connection, name: str, space: str, dim: int) -> str:
-    marker = _marker(line, name)
-    if "uid" not in marker or marker.get("space") != space:
-        raise IndexUnavailable(
-            f"The collection {name} on the Qdrant server at {line.place} isn't pdray's index of "
-            f"{space}, or the server is older than 1.16: use a newer server or another prefix."
-        )
-    if marker.get("format") != FORMAT or marker.get("dim") != dim:
-        raise IndexUnavailable(
-            f"The collection {name} on the Qdrant server at {line.place} has format "
-            f"{marker.get('format')} and {marker.get('dim')} dimensions, not {FORMAT} and {dim}: "
-            "run `pdray rebuild` to make it anew."
-        )
-    return str(marker["uid"])
-
-
-def _index_payload(line: Connection, name: str) -> None:
-    have = line.call(lambda client: client.get_collection(name)).payload_schema
-    for field, kind in PAYLOAD_INDEXES.items():
-        if field not in have:
-            line.call(
-                lambda client, field=field, kind=kind: client.create_payload_index(  # type: ignore[misc]
-                    name, field, _schema(kind), wait=True
-                )
-            )
-
-
-def _schema(kind: FieldType) -> models.KeywordIndexParams | models.PayloadSchemaType:
-    if kind == "tenant":
-        return models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
-    return models.PayloadSchemaType(kind)
-
-
-def _drop_others(
-    line: Connection, target: IndexTarget, alias: str, space: str, keep: str | None
-) -> None:
-    listed = line.call(lambda client: client.get_collections()).collections
-    for name in [each.name for each in listed if each.name.startswith(f"{alias}_")]:
-        marker = _marker(line, name) if name != keep else {}
-        if marker.get("space") == space:
-            line.call(lambda client, name=name: client.delete_collection(name))  # type: ignore[misc]
-            _ledger(target, space, str(marker["uid"])).forget()
-
-
-def _ledger(target: IndexTarget, space: str, uid: str) -> Ledger:
-    if not target.workspace:
-        raise ValueError("The index on a server keeps its ledger in the workspace: name it.")
-    return Ledger(f"{target.workspace.rstrip('/')}/projections/{space}/{uid}")
-
-
-def _insertions(points: Sequence[Point]) -> list[models.UpdateOperation]:
-    if not points:
-        return []
-    rows = [
-        models.PointStruct(id=point.id, vector=point.vector.tolist(), payload=point.payload)
-        for point in points
-    ]
-    return [models.UpsertOperation(upsert=models.PointsList(points=rows))]
-
-
-def _changes(points: Sequence[Point]) -> list[models.UpdateOperation]:
-    """Vectors first, then what is gone (points that lost the same keys together), then the new."""
-    if not points:
-        return []
-    rows = [models.PointVectors(id=point.id, vector=point.vector.tolist()) for point in points]
-    gone: dict[frozenset[str], list[str]] = defaultdict(list)
-    for point in points:
-        gone[MACHINE_KEYS.difference(point.payload)].append(point.id)
-    return [
-        models.UpdateVectorsOperation(update_vectors=models.UpdateVectors(points=rows)),
-        *(
-            models.DeletePayloadOperation(
-                delete_payload=models.DeletePayload(keys=sorted(keys), points=list(ids))
-            )
-            for keys, ids in gone.items()
-            if keys
-        ),
-        *(
-            models.SetPayloadOperation(
-                set_payload=models.SetPayload(payload=point.payload, points=[point.id])
-            )
-            for point in points
-        ),
-    ]
