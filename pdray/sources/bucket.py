@@ -12,8 +12,17 @@ from pdray.sources.protocol import Entry, Listing, Unreadable
 from pdray.sources.selection import EVERYTHING, Selection, is_hidden, is_image_name
 from pdray.sources.uri import quote_path, under, unquote_path
 
-_ETAGS = ("ETag", "etag", "generation", "md5Hash", "content_md5", "sha")
-_TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "modify", "created")
+_ETAGS = ("ETag", "etag", "generation", "md5Hash", "content_md5", "Content-MD5", "Digest", "sha")
+_TIMES = (
+    "Last-Modified",
+    "mtime",
+    "LastModified",
+    "last_modified",
+    "updated",
+    "modified",
+    "modify",
+    "created",
+)
 
 _Folders = list[tuple[str, str]]  # (path as fsspec names it, path relative to the root with "/")
 
@@ -109,9 +118,14 @@ class BucketSource:
         listing: Listing,
     ) -> Iterator[Entry]:
         name = relative.rpartition("/")[2]
-        if is_hidden(name):
+        if not name:
+            yield Unreadable(
+                f"{self.root}{quote_path(relative)}/",
+                "Keys with nothing between two slashes can't be listed; rename them.",
+            )
+        elif is_hidden(name):
             return
-        if info["type"] == "directory":
+        elif info["type"] == "directory":
             if not self.selection.excludes(relative):
                 below.append((info["name"], f"{relative}/"))
         elif is_image_name(name) and self.selection.takes(relative):
@@ -146,6 +160,7 @@ def _open(url: str, shown: str, options: Mapping[str, Any]) -> tuple[Any, str, b
         # fsspec remembers listings within a process; a folder may have changed since.
         system.invalidate_cache()
         is_file = bool(path.strip("/")) and system.info(path)["type"] != "directory"
+        is_file = is_file and not url.endswith("/")  # http knows no folders but by their slash
     except ImportError as error:
         raise SourceError(f"{shown} needs another package: {_line(error)}.") from error
     except FileNotFoundError as error:
@@ -188,12 +203,20 @@ def _list_folder(system: Any, folder: str) -> list[tuple[str, Mapping[str, Any]]
     finally:
         # Otherwise a walk over a bucket keeps every listing in memory.
         system.invalidate_cache(folder)
-    own = folder.strip("/")
-    found = ((info["name"].rstrip("/"), info) for info in infos)
-    return sorted(
-        ((path.rpartition("/")[2], info) for path, info in found if path.strip("/") != own),
-        key=lambda item: (item[0], item[1]["type"]),
-    )
+    named = [(_name(info, folder), info) for info in infos]
+    kept = [(name, info) for name, info in named if name is not None]
+    return sorted(kept, key=lambda item: (item[0], item[1]["type"]))
+
+
+def _name(info: Mapping[str, Any], folder: str) -> str | None:
+    """The last part of an entry's path; None for the folder's own marker."""
+    path = info["name"].rstrip("/")
+    if path.strip("/") == folder.strip("/"):
+        # s3fs shows keys such as "folder//a.jpg" as a folder of the folder's own name.
+        below_nothing = info["name"].endswith("/") and info["type"] == "directory"
+        return "" if below_nothing and "StorageClass" in info else None
+    name: str = path.rpartition("/")[2]
+    return unquote_path(name) if "://" in path else name  # http names its files by URL
 
 
 def _version(info: Mapping[str, Any], size: int) -> str:
@@ -202,7 +225,7 @@ def _version(info: Mapping[str, Any], size: int) -> str:
             return str(info[key]).strip('"')
     for key in _TIMES:
         if info.get(key) is not None:
-            return f"{info[key]}-{size}".replace(" ", "T")
+            return f"{info[key]}-{size}"
     return f"size-{size}"
 
 

@@ -1,7 +1,11 @@
 """Listing and reading through fsspec, over its in-memory file system."""
 
+import functools
+import os
 import pickle
+import threading
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +153,34 @@ def test_a_clients_own_error_is_an_os_error_to_the_reader(grumpy: Any) -> None:
 def test_a_file_url_gives_the_uris_of_the_plain_path(tmp_path: Path) -> None:
     (tmp_path / "a b.jpg").write_bytes(b"x")
     assert uris(tmp_path.as_uri()) == uris(str(tmp_path)) != []
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """The URL of a folder that a real web server shows."""
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as web:
+        thread = threading.Thread(target=web.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{web.server_port}/"
+        web.shutdown()
+        thread.join()
+
+
+def test_a_web_folder_is_listed_and_read(server: str, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/a b%20.png").write_bytes(b"these bytes")
+    source = open_source(server)
+    (ref,) = source.list()
+    assert isinstance(ref, ImageRef)
+    assert ref.uri == f"{server}sub/a%20b%2520.png"
+    assert ref.size == 11
+    assert source.covers(ref.uri)
+    assert source.read(ref.uri) == b"these bytes"
+    os.utime(tmp_path / "sub/a b%20.png", (1, 1))
+    (touched,) = source.list()
+    assert isinstance(touched, ImageRef)
+    assert touched.version != ref.version
 
 
 @pytest.mark.parametrize(
