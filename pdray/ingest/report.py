@@ -9,9 +9,10 @@ class Report:
     """Counts of images. seen = indexed + updated + unchanged + moved + failed.
 
     reused: embeddings not computed again, because the content had one. embedded: those computed.
-    read: images read, whatever came of them.
-    pending: row parts that are committed but not in the index yet. seconds: of the whole run, start
-    of Ray included; images_per_second: read over them. `stages` sums the workers' seconds.
+    read: images read, whatever came of them. pending: row parts that are committed but not in the
+    index yet. seconds: of the whole run, start of Ray included; startup_seconds: until the first
+    unit began; steady_seconds: from then to the last commit. images_per_second: read over seconds.
+    `stages` sums the workers' seconds.
     """
 
     run_id: str
@@ -30,6 +31,8 @@ class Report:
     read: int = 0
     pending: int = 0
     seconds: float = 0.0
+    startup_seconds: float = 0.0
+    steady_seconds: float = 0.0
     images_per_second: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -44,6 +47,8 @@ class Report:
         """The report as a JSON document."""
         document = asdict(self)
         document["seconds"] = round(self.seconds, 3)
+        document["startup_seconds"] = round(self.startup_seconds, 3)
+        document["steady_seconds"] = round(self.steady_seconds, 3)
         document["images_per_second"] = round(self.images_per_second, 2)
         document["stages"] = {name: round(value, 3) for name, value in self.stages.items()}
         return document

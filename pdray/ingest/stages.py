@@ -54,6 +54,7 @@ class Decoded:
     pixels: NDArray[np.uint8]
     reused: set[str]
     bytes_read: int
+    began: float
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -66,11 +67,13 @@ class Committed:
     images: int
     bytes_read: int
     seconds: dict[str, float]  # by stage, of this unit's worker
+    began: float  # seconds since the epoch, by the workers' clocks
+    ended: float
 
 
 def decode(job: Job, known: KnownContents, unit: Unit, pool: ThreadPoolExecutor | None) -> Decoded:
     """Reads and decodes every image of a unit, each on its own: a bad one becomes a failed row."""
-    started = time.perf_counter()
+    began, started = time.time(), time.perf_counter()
     attempt = new_attempt()
     looked = (pool.map if pool else map)(lambda item: _look(job, known, item), unit.items)
     shape = (job.spec.preprocessing.height, job.spec.preprocessing.width, 3)
@@ -97,7 +100,15 @@ def decode(job: Job, known: KnownContents, unit: Unit, pool: ThreadPoolExecutor 
     records = [replace(r, thumbnail=next(places)) if r.status == "ok" else r for r in records]
     seconds = {"decode": time.perf_counter() - started}
     return Decoded(
-        unit, attempt, records, list(contents), pixels[: len(contents)], reused, size, seconds
+        unit,
+        attempt,
+        records,
+        list(contents),
+        pixels[: len(contents)],
+        reused,
+        size,
+        began,
+        seconds,
     )
 
 
@@ -176,6 +187,8 @@ def commit(job: Job, decoded: Decoded, vectors: NDArray[np.float32]) -> Committe
         images=len(decoded.records),
         bytes_read=decoded.bytes_read,
         seconds=decoded.seconds,
+        began=decoded.began,
+        ended=time.time(),
     )
 
 

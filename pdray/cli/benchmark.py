@@ -1,0 +1,118 @@
+"""`pdray benchmark`: ingestion beside what the cores allow, and beside a plain loop."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pdray.cli.output import console, print_json, stderr, table
+from pdray.errors import UsageError
+
+_PARTS = ("builtin", "vit", "loop", "loop12")
+
+
+def run_benchmark(out: Path, parts: list[str], scale: float, as_json: bool) -> None:
+    """The command."""
+    unknown = [part for part in parts if part not in _PARTS]
+    if unknown:
+        raise UsageError(f"There is no part {unknown[0]}; parts are {', '.join(_PARTS)}.")
+    from pdray.cli import doctor
+    from pdray.config import load
+
+    out.mkdir(parents=True, exist_ok=True)
+    results: dict[str, Any] = {}
+    for part in parts:
+        stderr.print(f"Measuring {part} ...")
+        results[part] = _MEASURES[part](out, scale)
+    found = doctor.examine(load({"workspace": str(out)}))
+    document = {"machine": found["cpu"], "precision": found["precision"], "results": results}
+    if as_json:
+        print_json(document)
+    else:
+        _show(results)
+
+
+def _builtin(out: Path, scale: float) -> dict[str, Any]:
+    from pdray.ingest import benchmark
+
+    folder = benchmark.scenes(out / "scenes", max(200, int(20_000 * scale)))
+    return _against_cores(out, folder, "builtin", max(200, int(4_000 * scale)))
+
+
+def _vit(out: Path, scale: float) -> dict[str, Any]:
+    from pdray.ingest import benchmark
+
+    count = max(64, int(2_000 * scale))
+    folder = benchmark.photos(out / "photos", count, (1024, 768), 150_000)
+    return _against_cores(out, folder, str(_random_vit(out)), max(64, int(600 * scale)))
+
+
+def _against_cores(out: Path, folder: Path, model: str, count: int) -> dict[str, Any]:
+    from pdray.ingest import benchmark
+
+    # Before and after: what else the machine does drifts.
+    before = benchmark.plain(folder, model, count, out / "plain")
+    run = benchmark.steady(folder, model, out / "workspace")
+    after = benchmark.plain(folder, model, count, out / "plain")
+    rates = benchmark.Rates(
+        (before.decode + after.decode) / 2, (before.forward + after.forward) / 2
+    )
+    return {
+        **asdict(run),
+        **asdict(rates),
+        "allowed": rates.allowed,
+        "ratio": run.steady / rates.allowed,
+        "plain_before_after": [before.allowed, after.allowed],
+    }
+
+
+def _loop(out: Path, scale: float) -> dict[str, Any]:
+    return _against_loop(out, "photos-loop", max(64, int(400 * scale)), (1024, 768), 150_000)
+
+
+def _loop12(out: Path, scale: float) -> dict[str, Any]:
+    return _against_loop(out, "photos-12", max(32, int(128 * scale)), (4000, 3000), 2_400_000)
+
+
+def _against_loop(
+    out: Path, name: str, count: int, size: tuple[int, int], target: int
+) -> dict[str, Any]:
+    from pdray.ingest import benchmark
+
+    folder = benchmark.photos(out / name, count, size, target)
+    model = _random_vit(out)
+    before = benchmark.loop(folder, model)
+    run = benchmark.steady(folder, str(model), out / "workspace")
+    after = benchmark.loop(folder, model)
+    rate = (before + after) / 2
+    return {**asdict(run), "loop": rate, "ratio": run.steady / rate, "loops": [before, after]}
+
+
+def _random_vit(out: Path) -> Path:
+    folder = out / "vit-b-32-random"
+    if not (folder / "config.json").exists():
+        from pdray.models.random_weights import write_random_clip
+
+        write_random_clip(folder)
+    return folder
+
+
+_MEASURES = {"builtin": _builtin, "vit": _vit, "loop": _loop, "loop12": _loop12}
+
+
+def _show(results: dict[str, Any]) -> None:
+    rows = table("part", ">images", ">steady/s", ">start s", ">beside/s", ">ratio", "beside")
+    for part, found in results.items():
+        beside = found.get("allowed", found.get("loop"))
+        words = "plain transformers loop"
+        if "allowed" in found:
+            words = f"the cores: decode {found['decode']:.0f}/s, forward {found['forward']:.0f}/s"
+        rows.add_row(
+            part,
+            str(found["images"]),
+            f"{found['steady']:.1f}",
+            f"{found['startup_seconds']:.1f}",
+            f"{beside:.1f}",
+            f"{found['ratio']:.2f}",
+            words,
+        )
+    console.print(rows)

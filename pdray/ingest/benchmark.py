@@ -1,0 +1,202 @@
+"""What ingestion reaches, beside what this machine's cores allow and beside a plain loop.
+
+All in one run, because machines differ and are shared: only ratios carry over.
+
+    decode, forward    the plain stage functions, one process a core, no Ray: images a second
+    allowed            1 / (1/decode + 1/forward): both on the same cores, nothing else, no waiting
+    steady             `pdray index` from its first unit's start to its last commit
+    loop               transformers as its documentation shows it: PIL, CLIPImageProcessor, fp32
+"""
+
+import multiprocessing
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import islice
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from pdray.catalog.catalog import Catalog
+from pdray.catalog.units import Item, Unit, cut
+from pdray.catalog.view import KnownContents
+from pdray.config import load
+from pdray.ingest.run import Options, index
+from pdray.ingest.stages import Job, build_encoder, decode, embed
+from pdray.models.resolve import resolve
+from pdray.records import ImageRef
+from pdray.samples.collection import write_collection
+from pdray.sources.opening import open_source
+
+_DISTINCT = 50  # pictures drawn; the rest are copies that differ in a comment
+_UNIT = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Images a second of the plain stage functions on all cores, each stage alone."""
+
+    decode: float
+    forward: float
+
+    @property
+    def allowed(self) -> float:
+        """What both stages on the same cores could reach at most."""
+        return 1 / (1 / self.decode + 1 / self.forward)
+
+
+@dataclass(frozen=True, slots=True)
+class Steady:
+    """A run of `pdray index`."""
+
+    images: int
+    steady: float  # images a second
+    startup_seconds: float
+    total_seconds: float
+
+
+def scenes(folder: Path, count: int) -> Path:
+    """`count` sample scenes with different bytes; every 1,000th is drawn, the others are copies."""
+    base = folder.with_name(f"{folder.name}-drawn")
+    drawn = min(count, 1000)
+    if len(list(base.glob("*.jpg"))) < drawn:
+        write_collection(base, drawn, seed=77)
+    files = sorted(base.glob("*.jpg"))[:drawn]
+    return _copies(folder, [file.read_bytes() for file in files], count)
+
+
+def photos(folder: Path, count: int, size: tuple[int, int], target: int) -> Path:
+    """`count` JPEGs of a size and of about `target` bytes, as busy as photos are."""
+    pictures = [_photo(seed, size, target) for seed in range(min(_DISTINCT, count))]
+    return _copies(folder, pictures, count)
+
+
+def _copies(folder: Path, pictures: Sequence[bytes], count: int) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        path = folder / f"{number:06d}.jpg"
+        if not path.exists():
+            comment = f"copy {number:06d}".encode()
+            data = pictures[number % len(pictures)]
+            mark = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
+            path.write_bytes(data[:2] + mark + data[2:])
+    for surplus in sorted(folder.glob("*.jpg"))[count:]:
+        surplus.unlink()
+    return folder
+
+
+def _photo(seed: int, size: tuple[int, int], target: int) -> bytes:
+    """Noise of several scales under a gradient: the spectrum of photos falls with frequency."""
+    rng = np.random.default_rng(seed)
+    width, height = size
+    total = np.zeros((height, width, 3), np.float32)
+    for scale in (4, 8, 16, 64, 256):
+        small = rng.normal(0, 12 * scale**0.35, (height // scale + 2, width // scale + 2, 3))
+        layer = Image.fromarray(np.clip(small + 128, 0, 255).astype(np.uint8))
+        total += np.asarray(layer.resize(size, Image.Resampling.BICUBIC), np.float32) - 128
+    picture = Image.fromarray(np.clip(total + 118, 0, 255).astype(np.uint8))
+    picture = picture.filter(ImageFilter.GaussianBlur(0.6))
+    low, high = 30, 95
+    while high - low > 2:
+        quality = (low + high) // 2
+        low, high = (low, quality) if len(_jpeg(picture, quality)) > target else (quality, high)
+    return _jpeg(picture, low)
+
+
+def _jpeg(picture: Image.Image, quality: int) -> bytes:
+    sink = BytesIO()
+    picture.save(sink, "JPEG", quality=quality)
+    return sink.getvalue()
+
+
+def plain(folder: Path, model: str, count: int, workspace: Path, precision: str = "auto") -> Rates:
+    """The plain stage functions over the first `count` images, one process a core."""
+    processes = len(os.sched_getaffinity(0))
+    source = open_source(str(folder))
+    spec = resolve(model)
+    catalog = Catalog.open(str(workspace), create=True)
+    job = Job(catalog, "plain", "plain", spec, (source,), thumbnail_side=256, precision=precision)
+    refs = islice((e for e in source.list() if isinstance(e, ImageRef)), count)
+    items = [Item(r.uri, r.size, r.version, 1, 0) for r in refs]
+    units = list(cut(items, collection="plain", pipeline="plain", images=_UNIT))
+    context = multiprocessing.get_context("spawn")
+    barrier, answers = context.Barrier(processes), context.Queue()
+    workers = [
+        context.Process(target=_measure, args=(job, units[n::processes], barrier, answers))
+        for n in range(processes)
+    ]
+    for worker in workers:
+        worker.start()
+    times = [answers.get() for _ in workers]
+    for worker in workers:
+        worker.join()
+    return Rates(*(len(items) / max(seconds) for seconds in zip(*times, strict=True)))
+
+
+def _measure(
+    job: Job, units: list[Unit], barrier: Barrier, answers: "Queue[tuple[float, float]]"
+) -> None:
+    encoder = build_encoder(job)
+    known = KnownContents.none()
+    embed(encoder, job, decode(job, known, units[0], None))  # warm caches and kernels
+    barrier.wait()
+    started = time.perf_counter()
+    decoded = [decode(job, known, unit, None) for unit in units]
+    decoding = time.perf_counter() - started
+    barrier.wait()
+    started = time.perf_counter()
+    for one in decoded:
+        embed(encoder, job, one)
+    answers.put((decoding, time.perf_counter() - started))
+
+
+def steady(folder: Path, model: str, workspace: Path, precision: str = "auto") -> Steady:
+    """A whole `pdray index` into a fresh workspace."""
+    shutil.rmtree(workspace, ignore_errors=True)
+    settings = load({"workspace": str(workspace), "model": model, "precision": precision})
+    report = index(settings, [str(folder)], Options())
+    return Steady(
+        report.read,
+        report.read / report.steady_seconds,
+        report.startup_seconds,
+        report.seconds,
+    )
+
+
+def loop(folder: Path, model: Path, batch: int = 32) -> float:
+    """Images a second of the plain transformers loop, first file touched to last vector stored."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1) as pool:  # a process of its own: its threads and memory stay apart
+        return pool.apply(_loop, (folder, model, batch))
+
+
+def _loop(folder: Path, model: Path, batch: int) -> float:
+    import torch
+    from transformers import CLIPImageProcessor, CLIPModel
+
+    clip = CLIPModel.from_pretrained(model).eval()
+    processor = CLIPImageProcessor.from_pretrained(model)
+    files = sorted(folder.glob("*.jpg"))
+    stored = []
+    with torch.inference_mode(), tempfile.TemporaryFile() as sink:
+        clip.get_image_features(**processor([Image.new("RGB", (64, 64))], return_tensors="pt"))
+        started = time.perf_counter()
+        for chunk in _chunks(files, batch):
+            images = [Image.open(file).convert("RGB") for file in chunk]
+            inputs = processor(images, return_tensors="pt")
+            found = clip.get_image_features(**inputs).pooler_output
+            stored.append((found / found.norm(dim=-1, keepdim=True)).numpy())
+        np.save(sink, np.concatenate(stored))
+        return len(files) / (time.perf_counter() - started)
+
+
+def _chunks(files: list[Path], size: int) -> Iterator[list[Path]]:
+    for start in range(0, len(files), size):
+        yield files[start : start + size]
