@@ -10,12 +10,9 @@ from typing import Any
 
 from PIL import Image
 
+from pdray.images.exif_block import exif_block
 from pdray.images.text import clean, distinct
 from pdray.images.timestamp import timestamp
-
-_PREFIX = b"Exif\0\0"
-# A TIFF file keeps these beside its EXIF: offsets, sizes and big profiles, of no use here.
-_TIFF_LAYOUT = (273, 279, 324, 325, 330, 347, 700, 33723, 34377, 34675, 37724)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +39,13 @@ class Exif:
 
 def read_exif(image: Image.Image) -> Exif:
     """EXIF of an opened image; empty where there is none. Raises what the parser raises."""
-    block = _block(image)
+    block = exif_block(image)
     if not block:
         return Exif()
     tags = _process()(io.BytesIO(block), details=False, extract_thumbnail=False)
     latitude, longitude = _position(tags)
     rating = _number(tags, "Image Rating")
-    iso = _number(tags, "EXIF ISOSpeedRatings") or _number(tags, "EXIF PhotographicSensitivity")
+    iso = _number(tags, "EXIF ISOSpeedRatings")
     return Exif(
         taken_at=_taken_at(tags),
         modified_at=_moment(tags, "Image DateTime", "EXIF OffsetTime"),
@@ -77,35 +74,6 @@ def _process() -> Callable[..., dict[str, Any]]:
     logging.getLogger("exifread").setLevel(logging.CRITICAL)
     process: Callable[..., dict[str, Any]] = exifread.process_file
     return process
-
-
-def _block(image: Image.Image) -> bytes | None:
-    """The EXIF block as a TIFF structure of one directory and its sub-directories.
-
-    The link to the next directory (the embedded preview) is cut: it is of no use, and a chain of
-    thousands of them in a hostile file would keep the parser busy for minutes.
-    """
-    block = image.info.get("exif")
-    if not block and hasattr(image, "tag_v2"):
-        block = _from_tiff(image)
-    if not isinstance(block, bytes):
-        return None
-    block = block.removeprefix(_PREFIX)
-    order = {b"II": "little", b"MM": "big"}.get(block[:2])
-    if order is None or len(block) < 14:
-        return None
-    first = int.from_bytes(block[4:8], order)  # type: ignore[arg-type]
-    end = first + 2 + 12 * int.from_bytes(block[first : first + 2], order)  # type: ignore[arg-type]
-    if first < 8 or end > len(block):
-        return None
-    return block[:end] + b"\0\0\0\0" + block[end + 4 :]
-
-
-def _from_tiff(image: Image.Image) -> bytes:
-    exif = image.getexif()
-    for tag in _TIFF_LAYOUT:
-        exif.pop(tag, None)
-    return exif.tobytes()
 
 
 def _values(tags: Mapping[str, Any], name: str) -> Any:

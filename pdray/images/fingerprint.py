@@ -20,11 +20,13 @@ _DCT = _cosines()
 def phash(image: Image.Image) -> str:
     """16 hex digits, row by row from the lowest frequency: is each coefficient above their median.
 
-    The definition is that of the `imagehash` package, so hashes made elsewhere compare. Near
-    duplicates differ in few bits, unrelated images in about 32. Coefficients are rounded before
-    they are compared, so that a flat picture hashes alike on every machine.
+    The definition is that of the `imagehash` package, so hashes made elsewhere compare, within a
+    few bits: here the scale is reduced in two steps, in a third of the time. Near duplicates differ
+    in few bits, unrelated images in about 32. Coefficients are rounded before they are compared, so
+    that a flat picture hashes alike on every machine.
     """
-    small = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    grey = image.convert("L")
+    small = grey.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
     low = np.round(_DCT @ np.asarray(small, np.float64) @ _DCT.T, 3)
     return np.packbits(low > np.median(low)).tobytes().hex()
 

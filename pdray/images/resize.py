@@ -1,5 +1,6 @@
 """The resize and crop rule of a model, in agreement with its own processor."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,9 @@ from PIL import Image
 
 from pdray.images.orientation import Box
 from pdray.records import Preprocessing
+
+
+_STRIP = 4  # times taller than wide, beyond which only the window is resized
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,8 @@ def resized_size(width: int, height: int, rule: Preprocessing) -> tuple[int, int
 def model_pixels(picture: Picture, rule: Preprocessing) -> NDArray[np.uint8]:
     """Pixels as the model wants them, uint8 of shape (height, width, 3), not normalised.
 
-    Only the part that the centre crop keeps is resampled, so that neither time nor memory grows
-    with the aspect. Where the resized image is smaller than the crop it is padded with black, as
+    Of wide pictures and tall strips only the part that the centre crop keeps is resampled, so that
+    neither time nor memory grows with the aspect. Where the resized image is smaller than the crop it is padded with black, as
     transformers' `center_crop` does.
     """
     full_width, full_height = resized_size(picture.width, picture.height, rule)
@@ -72,4 +76,27 @@ def _resample(
         min(top + window[3] * scale_y, bottom),
     )
     size = (window[2] - window[0], window[3] - window[1])
-    return picture.image.resize(size, Image.Resampling(resample), box=source)
+    method = Image.Resampling(resample)
+    if size[1] == full[1]:
+        return picture.image.resize(size, method, box=source)
+    # Since Pillow 13 the order of the two passes depends on how far the height shrinks, and the two
+    # orders differ by some levels on noise. A window out of a tall picture looks like a strong
+    # reduction, so the whole is resized as the model's processor does, unless it is a strip.
+    if full[1] <= _STRIP * full[0]:
+        return picture.image.resize(full, method, box=picture.box).crop(window)
+    return _window_of_strip(picture.image, size, source, method)
+
+
+def _window_of_strip(
+    image: Image.Image, size: tuple[int, int], source: Box, method: Image.Resampling
+) -> Image.Image:
+    """The two passes in the order that Pillow 13 takes for the whole of a tall strip."""
+    left, top, right, bottom = source
+    if bottom - top > size[1]:
+        down = image.resize((image.width, size[1]), method, box=(0, top, image.width, bottom))
+        return down.resize(size, method, box=(left, 0, right, size[1]))
+    reach = 4  # pixels beyond the window that a kernel weighs when it enlarges: at most 3
+    first, last = max(0, math.floor(top) - reach), min(image.height, math.ceil(bottom) + reach)
+    rows = image.crop((0, first, image.width, last))
+    across = rows.resize((size[0], rows.height), method, box=(left, 0, right, rows.height))
+    return across.resize(size, method, box=(0, top - first, size[0], bottom - first))
