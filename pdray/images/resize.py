@@ -10,8 +10,7 @@ from PIL import Image
 from pdray.images.orientation import Box
 from pdray.records import Preprocessing
 
-
-_STRIP = 4  # times taller than wide, beyond which only the window is resized
+_STRIP = 4  # times longer than wide, beyond which only the window is resized
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +41,9 @@ def resized_size(width: int, height: int, rule: Preprocessing) -> tuple[int, int
 def model_pixels(picture: Picture, rule: Preprocessing) -> NDArray[np.uint8]:
     """Pixels as the model wants them, uint8 of shape (height, width, 3), not normalised.
 
-    Of wide pictures and tall strips only the part that the centre crop keeps is resampled, so that
-    neither time nor memory grows with the aspect. Where the resized image is smaller than the crop it is padded with black, as
-    transformers' `center_crop` does.
+    Of wide pictures and of strips only the part that the centre crop keeps is resampled, so that
+    neither time nor memory grows with the aspect. Where the resized image is smaller than the crop
+    it is padded with black, as transformers' `center_crop` does.
     """
     full_width, full_height = resized_size(picture.width, picture.height, rule)
     left, top = (full_width - rule.width) // 2, (full_height - rule.height) // 2
@@ -82,7 +81,7 @@ def _resample(
     # Since Pillow 13 the order of the two passes depends on how far the height shrinks, and the two
     # orders differ by some levels on noise. A window out of a tall picture looks like a strong
     # reduction, so the whole is resized as the model's processor does, unless it is a strip.
-    if full[1] <= _STRIP * full[0]:
+    if max(full) <= _STRIP * min(full):
         return picture.image.resize(full, method, box=picture.box).crop(window)
     return _window_of_strip(picture.image, size, source, method)
 
@@ -90,9 +89,9 @@ def _resample(
 def _window_of_strip(
     image: Image.Image, size: tuple[int, int], source: Box, method: Image.Resampling
 ) -> Image.Image:
-    """The two passes in the order that Pillow 13 takes for the whole of a tall strip."""
+    """The two passes in the order that Pillow 13 takes for the whole of a strip."""
     left, top, right, bottom = source
-    if bottom - top > size[1]:
+    if image.height > image.width and bottom - top > size[1]:
         down = image.resize((image.width, size[1]), method, box=(0, top, image.width, bottom))
         return down.resize(size, method, box=(left, 0, right, size[1]))
     reach = 4  # pixels beyond the window that a kernel weighs when it enlarges: at most 3
