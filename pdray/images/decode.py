@@ -10,6 +10,7 @@ from typing import cast
 from PIL import Image, ImageFile
 
 from pdray.images.colour import to_grey_or_rgb
+from pdray.images.endings import is_short, is_zero_filled
 from pdray.images.errors import ImageError, Kind
 from pdray.images.formats import sniff
 from pdray.images.orientation import read_orientation, swaps_sides, upright
@@ -42,7 +43,6 @@ _PLUGINS = {
 
 _TRUNCATED = re.compile(r"truncat|not enough|unexpected end|end of file|unrecognized data", re.I)
 _UNSUPPORTED = re.compile(r"cannot handle|unsupported|not supported|unknown pixel mode", re.I)
-_ZERO_TAIL = bytes(64)
 
 
 def open_header(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[ImageFile.ImageFile, str]:
@@ -55,7 +55,7 @@ def open_header(data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[ImageFile.Im
     try:
         image = plugin(io.BytesIO(data))
     except Exception as error:  # on hostile bytes a decoder may raise anything
-        raise _as_image_error(error, name) from error
+        raise _as_image_error(error, data, name) from error
     width, height = image.size
     if width < 1 or height < 1:
         raise ImageError("corrupt", f"The header gives an empty picture of {width}x{height}.")
@@ -81,8 +81,9 @@ def decode(
     width, height = image.size
     orientation = read_orientation(image) if name == "jpeg" else 1
     scale = 1
+    if is_zero_filled(data, name):
+        raise ImageError("truncated", "The file ends in zeros: the end of the picture is missing.")
     if name == "jpeg":
-        _refuse_zero_filled(data)
         scale = _draft_scale(image.size, swaps_sides(orientation), rules, side)
         if scale > 1:
             image.draft(None, (width // scale, height // scale))
@@ -92,8 +93,8 @@ def decode(
     except ImageError:
         raise
     except Exception as error:  # as in open_header
-        raise _as_image_error(error, name) from error
-    if name != "jpeg":  # TIFF turns itself while it loads, and says so by dropping the tag
+        raise _as_image_error(error, data, name) from error
+    if name != "jpeg":  # TIFF turns itself while it loads, and keeps no such block
         orientation = read_orientation(image)
         width, height = image.size
     picture, box = upright(picture, (0.0, 0.0, width / scale, height / scale), orientation)
@@ -117,25 +118,6 @@ def _draft_scale(
     return next((scale for scale in (8, 4, 2) if room >= scale), 1)
 
 
-def _refuse_zero_filled(data: bytes) -> None:
-    """An interrupted copy often leaves zeros to the end of the file; libjpeg makes grey of them."""
-    if not data.endswith(_ZERO_TAIL):
-        return
-    start = _scan_start(data)
-    if start and data.find(b"\xff\xd9", start) < 0:  # entropy-coded data can't hold this marker
-        raise ImageError("truncated", "The file ends in zeros: the end of the picture is missing.")
-
-
-def _scan_start(data: bytes) -> int:
-    """Offset of the first scan of a JPEG, 0 where there is none."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        if data[at + 1] == 0xDA:
-            return at
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return 0
-
-
 @functools.cache
 def _plugin(name: str) -> type[ImageFile.ImageFile]:
     module, cls = _PLUGINS[name]
@@ -148,12 +130,12 @@ def _plugin(name: str) -> type[ImageFile.ImageFile]:
         ) from error
 
 
-def _as_image_error(error: Exception, name: str) -> ImageError:
+def _as_image_error(error: Exception, data: bytes, name: str) -> ImageError:
     said = " ".join(str(error).split())
     kind: Kind = "corrupt"
     if isinstance(error, (MemoryError, Image.DecompressionBombError)):
         return ImageError("too-large", f"The {name} data ask for more memory than there is.")
-    if isinstance(error, EOFError) or _TRUNCATED.search(said):
+    if isinstance(error, EOFError) or _TRUNCATED.search(said) or is_short(data, name):
         kind = "truncated"
     elif isinstance(error, NotImplementedError) or _UNSUPPORTED.search(said):
         kind = "unsupported"

@@ -11,7 +11,9 @@ import struct
 from PIL import Image
 
 _PREFIX = b"Exif\0\0"
+_ORDER = {b"II": "<", b"MM": ">"}
 _ENTRY = 12
+_ORIENTATION = 0x0112
 _MAX_COUNT = 2_000  # values of one entry; a name or a note is far shorter
 _EXIF_POINTER, _GPS_POINTER = 0x8769, 0x8825
 _MAIN = frozenset(
@@ -27,15 +29,37 @@ _TIFF_LAYOUT = (273, 279, 324, 325, 330, 347, 700, 33723, 34377, 34675, 37724)
 
 def exif_block(image: Image.Image) -> bytes | None:
     """A TIFF structure of at most three directories: main, camera, GPS. None if there is none."""
-    block = image.info.get("exif")
-    if not block and hasattr(image, "tag_v2"):
+    block = _stored(image)
+    if block is None and hasattr(image, "tag_v2"):
         block = _from_tiff(image)
-    return pruned(block.removeprefix(_PREFIX)) if isinstance(block, bytes) else None
+    return pruned(block) if block else None
+
+
+def stored_orientation(image: Image.Image) -> int:
+    """The orientation tag as stored, 1 where there is none. Raises struct.error where damaged."""
+    block = _stored(image) or b""
+    order = _ORDER.get(block[:2])
+    if order is None:
+        return 1
+    (start,) = struct.unpack_from(order + "I", block, 4)
+    (count,) = struct.unpack_from(order + "H", block, start)
+    for at in range(start + 2, start + 2 + count * _ENTRY, _ENTRY):
+        tag, _, _, value, _ = struct.unpack_from(order + "HHIHH", block, at)
+        if tag == _ORIENTATION:
+            return int(value)
+    return 1
+
+
+def _stored(image: Image.Image) -> bytes | None:
+    block = image.info.get("exif")
+    if not block and (text := image.info.get("Raw profile type exif")):
+        block = bytes.fromhex("".join(text.split("\n")[3:]))  # how ImageMagick put it into a PNG
+    return block.removeprefix(_PREFIX) if isinstance(block, bytes) else None
 
 
 def pruned(block: bytes) -> bytes | None:
     """The block with only the entries that are read and no preview; None where it holds none."""
-    order = {b"II": "<", b"MM": ">"}.get(block[:2])
+    order = _ORDER.get(block[:2])
     if order is None or len(block) < 14:
         return None
     out = bytearray(block) + bytes(4)  # some writers leave out the link after the last entry

@@ -1,10 +1,13 @@
 """EXIF orientation: how the stored pixels must be turned to be shown (EXIF 2.32, tag 0x0112)."""
 
+import struct
+
 from PIL import Image
+
+from pdray.images.exif_block import stored_orientation
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
-_TAG = 0x0112
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -21,10 +24,10 @@ _MIRROR_X, _MIRROR_Y, _SWAP = {2, 3, 7, 8}, {3, 4, 6, 7}, {5, 6, 7, 8}
 def read_orientation(image: Image.Image) -> int:
     """Orientation 1 to 8; 1 (as stored) where it is absent, out of range or unreadable."""
     try:
-        value = image.getexif().get(_TAG, 1)
-    except Exception:  # a damaged EXIF block can raise anything and must not cost the image
+        value = stored_orientation(image)
+    except (struct.error, ValueError, AttributeError):  # damaged, or hex digits that are none
         return 1
-    return value if isinstance(value, int) and value in _TRANSPOSE else 1
+    return value if value in _TRANSPOSE else 1
 
 
 def swaps_sides(orientation: int) -> bool:
