@@ -228,7 +228,7 @@ def main() -> None:
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:
-        app()
+        app(prog_name="pdray")
     except PdrayError as error:
         if debug:
             raise

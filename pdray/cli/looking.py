@@ -8,9 +8,9 @@ from typing import Any
 import typer
 from rich.markup import escape
 
-from pdray.cli.output import console, duration, print_json, stderr, table
-from pdray.cli.searching import shown
-from pdray.config import load
+from pdray.cli.output import console, duration, print_json, shown, stderr, table
+from pdray.config import Settings, load
+from pdray.errors import PdrayError
 from pdray.ingest.run import index_target
 
 _LISTED = 200
@@ -128,11 +128,24 @@ def run_rebuild(flags: dict[str, Any], as_json: bool) -> None:
         console.print(f"Rebuilt the index: {points} images in {duration(seconds)}.")
 
 
+def _collection_model(settings: Settings) -> str | None:
+    """The model that the collection was indexed with, if it was."""
+    from pdray.catalog import pointer
+    from pdray.catalog.catalog import Catalog
+
+    try:
+        found = pointer.current(Catalog.open(settings.workspace), settings.collection)
+    except PdrayError:
+        return None
+    return found.spec.name if found else None
+
+
 def run_doctor(flags: dict[str, Any], as_json: bool) -> None:
     """The command `doctor`."""
     from pdray.cli import doctor
 
-    found = doctor.examine(load(flags))
+    settings = load(flags)
+    found = doctor.examine(settings, collection_model=_collection_model(settings))
     if as_json:
         print_json(found)
     else:

@@ -3,6 +3,7 @@
 import json
 import sys
 from typing import Any
+from urllib.parse import unquote
 
 from rich.console import Console
 from rich.table import Table
@@ -34,3 +35,8 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def shown(uri: str) -> str:
+    """A local file as its path, anything else as its uri."""
+    return unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri

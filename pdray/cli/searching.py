@@ -4,14 +4,14 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.markup import escape
 
 from pdray.catalog.catalog import Catalog
-from pdray.cli.output import console, print_json, table
+from pdray.cli.output import console, print_json, shown, table
 from pdray.config import Settings, load
 from pdray.errors import UsageError
 from pdray.images.errors import ImageError
@@ -20,9 +20,11 @@ from pdray.index.filters import Filter
 from pdray.index.opening import open_index
 from pdray.ingest.maintain import serving
 from pdray.ingest.run import index_target
-from pdray.models.encoder import DualEncoder
 from pdray.records import Hit
 from pdray.search.query import Answer, Query, Towers, search, search_many
+
+if TYPE_CHECKING:
+    from pdray.models.encoder import DualEncoder
 
 
 def run_search(
@@ -36,6 +38,7 @@ def run_search(
 ) -> None:
     """The command."""
     settings = load(flags)
+    _check_sheet(sheet)
     if queries is not None:
         _check_alone(text, image, sheet, as_json)
         _answer_many(settings, queries, limit)
@@ -66,6 +69,8 @@ def towers(settings: Settings, catalog: Catalog, images: bool) -> Iterator[Tower
     spec = serving(catalog, settings.collection).spec
     # The index first: where it can't be had, nobody should wait for a model.
     with open_index(index_target(settings), spec.space, spec.dim) as index:
+        from pdray.models.encoder import DualEncoder  # torch, by now worth its seconds
+
         encoder = DualEncoder(
             spec,
             device=settings.device,
@@ -80,7 +85,7 @@ def towers(settings: Settings, catalog: Catalog, images: bool) -> Iterator[Tower
         )
 
 
-def _encode_image(encoder: DualEncoder, data: bytes) -> NDArray[np.float32]:
+def _encode_image(encoder: "DualEncoder", data: bytes) -> NDArray[np.float32]:
     try:
         pixels = decode_pixels(data, encoder.spec.preprocessing)
     except ImageError as error:
@@ -104,13 +109,6 @@ def show(answer: Answer) -> None:
     console.print(f"[dim]encode {took['encode']:.0f} ms, index {took['index']:.1f} ms[/]")
 
 
-def shown(uri: str) -> str:
-    """A local file as its path, anything else as its uri."""
-    from urllib.parse import unquote
-
-    return unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri
-
-
 def draw(catalog: Catalog, answer: Answer, target: Path) -> None:
     """The contact sheet of an answer as a picture file."""
     from pdray.search.sheet import contact_sheet
@@ -128,6 +126,12 @@ def draw(catalog: Catalog, answer: Answer, target: Path) -> None:
         raise UsageError(
             f"The sheet {target} can't be drawn: give a name that ends with .png or .jpg."
         ) from error
+
+
+def _check_sheet(target: Path | None) -> None:
+    """Before the search, so that nobody waits for an answer that can't be shown."""
+    if target is not None and not target.parent.is_dir():
+        raise UsageError(f"The sheet {target} can't be drawn: its folder does not exist; make it.")
 
 
 def _query(text: str | None, image: Path | None, limit: int) -> Query:

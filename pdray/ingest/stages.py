@@ -6,6 +6,7 @@ Nothing here knows Ray. `compose.py` places these on a cluster, the benchmark ru
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,12 @@ from pdray.catalog.units import Item, Unit
 from pdray.catalog.view import KnownContents
 from pdray.images.errors import ImageError
 from pdray.images.examine import Examined, examine
-from pdray.models.encoder import DualEncoder
 from pdray.records import Failure, ImageRecord, ModelSpec, image_id
 from pdray.records import content_id as content_id_of
 from pdray.sources.protocol import Source
+
+if TYPE_CHECKING:
+    from pdray.models.encoder import DualEncoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,7 @@ def _row(job: Job, item: Item, examined: Examined) -> ImageRecord:
     )
 
 
-def embed(encoder: DualEncoder, job: Job, decoded: Decoded) -> NDArray[np.float32]:
+def embed(encoder: "DualEncoder", job: Job, decoded: Decoded) -> NDArray[np.float32]:
     """Vectors (n, dim) of the pixels, in the order of decoded.contents."""
     started = time.perf_counter()
     if len(decoded.contents):
@@ -222,8 +225,11 @@ class Worker:
         return commit(self.job, decoded, embed(self.encoder, self.job, decoded))
 
 
-def build_encoder(job: Job) -> DualEncoder:
+def build_encoder(job: Job) -> "DualEncoder":
     """The image tower of the job's model, where this is called."""
+    # torch takes seconds to import, and a run that only plans, moves or deletes needs none.
+    from pdray.models.encoder import DualEncoder
+
     return DualEncoder(
         job.spec,
         device=job.device,
