@@ -1,0 +1,155 @@
+"""The command line as a user has it, and one small indexed collection that many tests share."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCENES = 150
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A command that ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """Standard output as the one JSON document that --json promises."""
+        return json.loads(self.out)
+
+    @property
+    def sentence(self) -> str:
+        """What the command complained of: one line, whatever else progress wrote."""
+        said = [line for line in self.err.splitlines() if line.startswith("pdray: ")]
+        assert len(said) == 1, self.err
+        return said[0].removeprefix("pdray: ")
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """An indexed folder: what `index` reported, and every hit by uri as `search` tells them."""
+
+    photos: Path
+    workspace: Path
+    report: dict[str, Any]
+    ids: dict[str, str]
+    captions: dict[str, str]
+
+
+Pdray = Callable[..., Done]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's environment without what would steer pdray or Ray, and with `more`."""
+    kept = {
+        key: value for key, value in os.environ.items() if not key.startswith(("PDRAY_", "RAY"))
+    }
+    return {**kept, **more}
+
+
+def command(*arguments: object) -> list[str]:
+    """The words that start pdray with this interpreter."""
+    return [sys.executable, "-m", "pdray", *map(str, arguments)]
+
+
+def call(*arguments: object, expect: int = 0, cwd: Path | None = None, **more: str) -> Done:
+    """Runs pdray to its end. Whatever happens, a user never sees a traceback."""
+    ended = subprocess.run(
+        command(*arguments),
+        env=environment(**more),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    said = f"{' '.join(map(str, arguments))}\n{ended.stdout}\n{ended.stderr}"
+    assert "Traceback" not in ended.stderr, said
+    assert ended.returncode == expect, said
+    return Done(ended.returncode, ended.stdout, ended.stderr)
+
+
+@pytest.fixture(scope="session")
+def pdray() -> Pdray:
+    """`pdray(*arguments, expect=exit_code, cwd=..., **environment) -> Done`."""
+    return call
+
+
+@pytest.fixture(scope="session")
+def starting() -> Callable[..., "subprocess.Popen[str]"]:
+    """The same, not waited for."""
+
+    def start(*arguments: object, **more: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            command(*arguments),
+            env=environment(**more),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def without(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, str]]:
+    """An environment in which importing a package ends the command: `without("torch")`.
+
+    The stand-in raises no ImportError, which a caller could take for "not installed".
+    """
+
+    def shadow(package: str) -> dict[str, str]:
+        folder = tmp_path_factory.mktemp("shadow") / package
+        folder.mkdir()
+        (folder / "__init__.py").write_text(f"raise SystemExit('{package} was imported')\n")
+        return {"PYTHONPATH": str(folder.parent)}
+
+    return shadow
+
+
+@pytest.fixture(scope="session")
+def ids_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], dict[str, str]]:
+    """Image ids by uri of all that a workspace can find."""
+
+    def ids(workspace: Path) -> dict[str, str]:
+        found = call("search", "a scene", "-w", workspace, "--limit", 10_000, "--json").document
+        listed = {hit["uri"]: hit["id"] for hit in found["hits"]}
+        assert len(listed) == len(found["hits"]), "an image was found twice"
+        return listed
+
+    return ids
+
+
+@pytest.fixture(scope="session")
+def indexed(
+    tmp_path_factory: pytest.TempPathFactory, ids_of: Callable[[Path], dict[str, str]]
+) -> Collection:
+    """Scenes, indexed for the first time. Nobody may change folder or workspace: copy them."""
+    home = tmp_path_factory.mktemp("indexed")
+    photos, workspace = home / "photos", home / "workspace"
+    call("samples", photos, "--count", SCENES, "--seed", 77, "--max-side", 400)
+    done = call("index", photos, "-w", workspace, "--model", "builtin", "--json")
+    lines = (photos / "captions.jsonl").read_text("utf-8").splitlines()
+    captions = {line["file"]: line["caption"] for line in map(json.loads, lines)}
+    return Collection(photos, workspace, done.document, ids_of(workspace), captions)
+
+
+@pytest.fixture
+def copied(indexed: Collection, tmp_path: Path) -> Collection:
+    """The workspace of `indexed` to do with as one likes; it still knows the same folder."""
+    workspace = tmp_path / "workspace"
+    shutil.copytree(indexed.workspace, workspace)
+    return Collection(indexed.photos, workspace, indexed.report, indexed.ids, indexed.captions)
