@@ -88,6 +88,8 @@ def decode(
         if scale > 1:
             image.draft(None, (width // scale, height // scale))
     try:
+        if name == "tiff":
+            _give_canvas(image)
         image.load()
         picture = to_grey_or_rgb(image)
     except ImageError:
@@ -103,12 +105,19 @@ def decode(
     return Picture(picture, box, width, height, name)
 
 
+def _give_canvas(image: ImageFile.ImageFile) -> None:
+    """Allocates what a large TIFF decodes into: where Pillow does it, it applies its own limit."""
+    width, height = getattr(image, "_tile_size", image.size)
+    if Image.MAX_IMAGE_PIXELS and MAX_PIXELS >= width * height > Image.MAX_IMAGE_PIXELS:
+        image.im = Image.new(image.mode, (width, height)).im
+
+
 def _draft_scale(
     size: tuple[int, int], swapped: bool, rules: Iterable[Preprocessing], side: int
 ) -> int:
     """1, 2, 4 or 8: the strongest reduction that still serves all."""
     width, height = reversed(size) if swapped else size
-    room = max(width, height) / side
+    room = min(max(width, height) / side, min(width, height))  # a strip keeps a row of pixels
     for rule in rules:
         if rule.mode == "exact":
             spare = min(width / rule.width, height / rule.height)
@@ -131,7 +140,7 @@ def _plugin(name: str) -> type[ImageFile.ImageFile]:
 
 
 def _as_image_error(error: Exception, data: bytes, name: str) -> ImageError:
-    said = " ".join(str(error).split())
+    said = " ".join(str(error).split()).replace(". ", "; ").rstrip(".")
     kind: Kind = "corrupt"
     if isinstance(error, (MemoryError, Image.DecompressionBombError)):
         return ImageError("too-large", f"The {name} data ask for more memory than there is.")

@@ -94,4 +94,4 @@ def _from_tiff(image: Image.Image) -> bytes:
     exif = image.getexif()
     for tag in _TIFF_LAYOUT:
         exif.pop(tag, None)
-    return exif.tobytes()
+    return exif.tobytes().removeprefix(_PREFIX)
