@@ -1,6 +1,6 @@
 """Exceptions for bad runs; bad rows are Failure values (pdray.records).
 
-PdrayError              one sentence: what, which item, what to do. The command line prints it, exit 1
+PdrayError              one sentence: what, which item, what to do; exit 1
 ├── UsageError          the call itself is wrong: exit 2
 ├── SourceError         a source can't be opened or listed
 ├── ModelUnavailable    a model can't be found or loaded

@@ -1,7 +1,7 @@
-"""The nouns that cross rooms. Plain values, standard library only: they pickle, compare and print.
+"""The nouns that cross rooms. Plain values, standard library only: they pickle and compare.
 
-An image travels as ImageRef (listed) -> ImageRecord (read, committed) -> Hit (found); what could not
-be read travels as Failure through the same streams.
+An image travels as ImageRef (listed) -> ImageRecord (read, committed) -> Hit (found); what could
+not be read travels as Failure through the same streams.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ class ImageRef:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why one image could not be indexed. `kind` is a stable word, `reason` a sentence for a person."""
+    """Why one image could not be indexed. `kind` is a stable word, `reason` a sentence."""
 
     uri: str
     stage: Literal["list", "read", "decode", "embed"]
@@ -143,9 +143,9 @@ class Thumbnail:
 class ImageRecord:
     """One row of the catalog: what is known of (collection, uri) as of one commit.
 
-    The row with the highest `seq` of its uri is the live one; `part` breaks ties. A failed row keeps
-    the image id that the uri had, so that it returns when the file is mended; a deleted row is a
-    tombstone.
+    The row with the highest `seq` of its uri is the live one; `part` breaks ties. A failed row
+    keeps the image id that the uri had, so that it returns when the file is mended; a deleted row
+    is a tombstone.
     """
 
     uri: str

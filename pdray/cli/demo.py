@@ -10,9 +10,9 @@ from pdray.cli.indexing import indexed, show
 from pdray.cli.output import console
 from pdray.cli.searching import draw, towers
 from pdray.cli.searching import show as show_answer
-from pdray.config import Settings, load
+from pdray.config import DEFAULT_MODEL, Settings, load
 from pdray.errors import ModelUnavailable
-from pdray.ingest.run import DEFAULT_MODEL, Options
+from pdray.ingest.run import Options
 from pdray.models.resolve import resolve
 from pdray.samples.collection import write_collection
 from pdray.search.query import Query, search

@@ -83,7 +83,7 @@ class IngestSettings:
     ] = 256_000_000
     thumbnail_side: Annotated[
         int, About(whole(16, 2048), "Longer side of a thumbnail, in pixels.")
-    ] = 256
+    ] = 320
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

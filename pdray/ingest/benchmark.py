@@ -11,13 +11,12 @@ All in one run, because machines differ and are shared: only ratios carry over.
 import multiprocessing
 import os
 import shutil
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import islice
-from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from pdray.catalog.view import KnownContents
 from pdray.config import load
 from pdray.ingest.run import Options, index
 from pdray.ingest.stages import Job, build_encoder, decode, embed
+from pdray.models.plain_loop import images_per_second
 from pdray.models.resolve import resolve
 from pdray.records import ImageRef
 from pdray.samples.collection import write_collection
@@ -37,6 +37,7 @@ from pdray.sources.opening import open_source
 
 _DISTINCT = 50  # pictures drawn; the rest are copies that differ in a comment
 _UNIT = 128
+_ready: Barrier  # in the measuring processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,39 +123,42 @@ def plain(folder: Path, model: str, count: int, workspace: Path, precision: str 
     source = open_source(str(folder))
     spec = resolve(model)
     catalog = Catalog.open(str(workspace), create=True)
-    job = Job(catalog, "plain", "plain", spec, (source,), thumbnail_side=256, precision=precision)
+    job = Job(catalog, "plain", "plain", spec, (source,), precision=precision)
     refs = islice((e for e in source.list() if isinstance(e, ImageRef)), count)
     items = [Item(r.uri, r.size, r.version, 1, 0) for r in refs]
-    units = list(cut(items, collection="plain", pipeline="plain", images=_UNIT))
+    images = min(_UNIT, -(-len(items) // (2 * processes)))
+    units = list(cut(items, collection="plain", pipeline="plain", images=images))
     context = multiprocessing.get_context("spawn")
-    barrier, answers = context.Barrier(processes), context.Queue()
-    workers = [
-        context.Process(target=_measure, args=(job, units[n::processes], barrier, answers))
-        for n in range(processes)
-    ]
-    for worker in workers:
-        worker.start()
-    times = [answers.get() for _ in workers]
-    for worker in workers:
-        worker.join()
+    barrier = context.Barrier(processes, timeout=600)
+    with ProcessPoolExecutor(processes, context, _share, (barrier,)) as pool:
+        times = list(pool.map(_measure, [job] * processes, _shares(units, processes)))
     return Rates(*(len(items) / max(seconds) for seconds in zip(*times, strict=True)))
 
 
-def _measure(
-    job: Job, units: list[Unit], barrier: Barrier, answers: "Queue[tuple[float, float]]"
-) -> None:
+def _shares(units: list[Unit], processes: int) -> list[list[Unit]]:
+    return [units[number::processes] for number in range(processes)]
+
+
+def _share(barrier: Barrier) -> None:
+    """Each process starts each stage when all are ready for it."""
+    global _ready
+    _ready = barrier
+
+
+def _measure(job: Job, units: list[Unit]) -> tuple[float, float]:
+    """Seconds of decoding, and of encoding, a process's share."""
     encoder = build_encoder(job)
     known = KnownContents.none()
     embed(encoder, job, decode(job, known, units[0], None))  # warm caches and kernels
-    barrier.wait()
+    _ready.wait()
     started = time.perf_counter()
     decoded = [decode(job, known, unit, None) for unit in units]
     decoding = time.perf_counter() - started
-    barrier.wait()
+    _ready.wait()
     started = time.perf_counter()
     for one in decoded:
         embed(encoder, job, one)
-    answers.put((decoding, time.perf_counter() - started))
+    return decoding, time.perf_counter() - started
 
 
 def steady(folder: Path, model: str, workspace: Path, precision: str = "auto") -> Steady:
@@ -174,29 +178,4 @@ def loop(folder: Path, model: Path, batch: int = 32) -> float:
     """Images a second of the plain transformers loop, first file touched to last vector stored."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:  # a process of its own: its threads and memory stay apart
-        return pool.apply(_loop, (folder, model, batch))
-
-
-def _loop(folder: Path, model: Path, batch: int) -> float:
-    import torch
-    from transformers import CLIPImageProcessor, CLIPModel
-
-    clip = CLIPModel.from_pretrained(model).eval()
-    processor = CLIPImageProcessor.from_pretrained(model)
-    files = sorted(folder.glob("*.jpg"))
-    stored = []
-    with torch.inference_mode(), tempfile.TemporaryFile() as sink:
-        clip.get_image_features(**processor([Image.new("RGB", (64, 64))], return_tensors="pt"))
-        started = time.perf_counter()
-        for chunk in _chunks(files, batch):
-            images = [Image.open(file).convert("RGB") for file in chunk]
-            inputs = processor(images, return_tensors="pt")
-            found = clip.get_image_features(**inputs).pooler_output
-            stored.append((found / found.norm(dim=-1, keepdim=True)).numpy())
-        np.save(sink, np.concatenate(stored))
-        return len(files) / (time.perf_counter() - started)
-
-
-def _chunks(files: list[Path], size: int) -> Iterator[list[Path]]:
-    for start in range(0, len(files), size):
-        yield files[start : start + size]
+        return pool.apply(images_per_second, (folder, model, batch))

@@ -8,7 +8,7 @@ import logging
 import pickle
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -207,6 +207,7 @@ class Projection:
     def __init__(self, job: Job, target: IndexTarget) -> None:
         self.broken: str | None = None
         self._waiting: list[Any] = []
+        target = replace(target, label="pdray index")
         self._actor = ray.remote(_Projector).options(num_cpus=0).remote(job, target)
 
     def apply(self, part: str) -> None:

@@ -33,7 +33,7 @@ class Job:
     run_id: str
     spec: ModelSpec
     sources: tuple[Source, ...]
-    max_pixels: int = 200_000_000
+    max_pixels: int = 256_000_000
     thumbnail_side: int = 320
     device: str = "auto"
     precision: str = "auto"

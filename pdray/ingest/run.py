@@ -1,0 +1,341 @@
+"""An indexing run from end to end: list, plan, catch up, move, index, delete, project, report.
+
+What needs no model never starts Ray: a run that finds nothing new takes as long as its listing.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pdray.catalog import lease, pointer, runs
+from pdray.catalog.catalog import Catalog
+from pdray.catalog.plan import Plan, Planner, Vanished
+from pdray.catalog.units import Item, Unit, cut, unit_id, unit_images
+from pdray.catalog.view import KnownContents, known_contents
+from pdray.config import DEFAULT_MODEL, Settings
+from pdray.errors import IndexUnavailable
+from pdray.index.target import IndexTarget
+from pdray.ingest import moves
+from pdray.ingest.placement import Placement, place
+from pdray.ingest.project import Projector
+from pdray.ingest.report import Progress, Report
+from pdray.ingest.stages import Job, failed_row
+from pdray.models.resolve import resolve
+from pdray.records import Failure, ImageRef, ModelSpec
+from pdray.sources.opening import open_source
+from pdray.sources.protocol import Source
+
+if TYPE_CHECKING:
+    from pdray.ingest.compose import Cluster
+
+# Part of every unit's name: raise it when the same bytes would give other rows.
+PIPELINE = "1"
+_LIST_STEP = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What one call of `index` asks for, beyond the settings."""
+
+    full: bool = False
+    dry_run: bool = False
+    allow_deletes: bool = False
+
+
+Watch = Callable[[Progress], None]
+
+
+def index(
+    settings: Settings, locations: list[str], options: Options, watch: Watch = lambda p: None
+) -> Report:
+    """Indexes what is new or changed under the locations. Raises PdrayError where it can't go on.
+
+    Idempotent. Whatever it had committed when it was killed stays; the next run does the rest.
+    """
+    began, started = time.time(), time.perf_counter()
+    sources = tuple(open_source(location) for location in locations)
+    catalog = Catalog.open(settings.workspace, create=not options.dry_run)
+    serving = pointer.current(catalog, settings.collection)
+    spec = choose_model(settings, serving)
+    report = Report(runs.new_run_id(), settings.collection, spec.name, dry_run=options.dry_run)
+    run = _Run(settings, options, catalog, sources, spec, report, watch, began)
+    with ExitStack() as stack:
+        if not options.dry_run:
+            claim = lease.hold(catalog, settings.collection, report.run_id)
+            run.held = stack.enter_context(claim)
+            runs.start(catalog, report.run_id, _start_record(settings, locations, options, spec))
+        spill = settings.state_dir / "tmp"
+        planner = Planner(catalog, settings.collection, spec.space, spill)
+        run.execute(stack.enter_context(planner))
+        report.seconds = time.perf_counter() - started
+        report.images_per_second = report.read / report.seconds
+        if not options.dry_run:
+            runs.end(catalog, report.run_id, report.to_json())
+    return report
+
+
+def choose_model(settings: Settings, serving: pointer.Pointer | None) -> ModelSpec:
+    """The model asked for, else the collection's own, else the default. Raises ModelUnavailable."""
+    if settings.model is None and serving:
+        return serving.spec
+    return resolve(settings.model or DEFAULT_MODEL, offline=settings.offline)
+
+
+def index_target(settings: Settings) -> IndexTarget:
+    """Where the index of these settings is."""
+    qdrant = settings.qdrant
+    return IndexTarget(
+        state_dir=settings.state_dir,
+        workspace=settings.workspace,
+        url=qdrant.url,
+        api_key=qdrant.api_key.reveal() if qdrant.api_key else None,
+        ca=qdrant.ca,
+        verify=qdrant.verify,
+        timeout=qdrant.timeout,
+        prefix=qdrant.prefix,
+    )
+
+
+@dataclass(slots=True)
+class _Run:
+    """The state of one run; its methods are the phases, in order."""
+
+    settings: Settings
+    options: Options
+    catalog: Catalog
+    sources: tuple[Source, ...]
+    spec: ModelSpec
+    report: Report
+    watch: Watch
+    began: float  # seconds since the epoch
+    held: lease.Lease | None = None
+
+    def execute(self, planner: Planner) -> None:
+        plan = self._list(planner)
+        report = self.report
+        report.seen, report.unchanged = plan.seen, plan.unchanged
+        self._warn(plan)
+        if self.options.dry_run:
+            self._forecast(planner, plan)
+            return
+        if pointer.current(self.catalog, self.settings.collection) is None:
+            pointer.advance(self.catalog, self.settings.collection, self.spec)
+        self._catch_up()
+        known = self._known(plan)
+        moved = self._move(planner, plan, known)
+        self._note_failures(plan)
+        self._read(planner, plan, moved, known)
+        self._delete(plan, {gone.uri for gone, _ in moved})
+        self._catch_up(final=True)
+        if not report.pending:
+            pointer.advance(self.catalog, self.settings.collection, self.spec)
+
+    def _list(self, planner: Planner) -> Plan:
+        seen = 0
+        for number, source in enumerate(self.sources):
+            listing = source.list()
+            found = 0
+            for entry in listing:
+                if isinstance(entry, ImageRef | Failure):
+                    planner.add(entry, number)
+                    found += 1
+                    if (seen + found) % _LIST_STEP == 0:
+                        self.watch(Progress("listing", seen + found))
+                else:
+                    planner.unreadable(entry.prefix)
+                    self.report.notes.append(
+                        f"{entry.prefix} can't be listed: {entry.reason} Nothing under it was "
+                        "indexed or deleted."
+                    )
+            planner.listed(source.root)
+            seen += found
+            self.report.ignored += listing.ignored
+            if not found:
+                self.report.notes.append(
+                    f"There are no images in {source.root}. Is the folder the right one, and "
+                    "mounted?"
+                )
+        return planner.plan(full=self.options.full, covers=self._covers)
+
+    def _covers(self, uri: str) -> bool:
+        return any(source.covers(uri) for source in self.sources)
+
+    def _warn(self, plan: Plan) -> None:
+        doubt = plan.suspicious()
+        if doubt and not self.options.allow_deletes:
+            self.report.notes.append(
+                f"Nothing was deleted: {doubt}. If that is meant, run again with --allow-deletes."
+            )
+
+    def _may_delete(self, plan: Plan) -> bool:
+        return self.options.allow_deletes or plan.suspicious() is None
+
+    def _forecast(self, planner: Planner, plan: Plan) -> None:
+        """What a run would do, as far as it shows without reading content."""
+        report = self.report
+        report.moved = len(moves.find(planner, plan.vanished, self._read_item))
+        report.indexed = plan.new - report.moved
+        report.updated = plan.changed
+        report.unchanged += plan.again
+        report.failed = len(plan.failures)
+        report.deleted = len(plan.vanished) - report.moved if self._may_delete(plan) else 0
+
+    def _catch_up(self, final: bool = False) -> None:
+        """Applies what is committed but not in the index; a missing index stops no run."""
+        collection = self.settings.collection
+        try:
+            projector = Projector.open(self.catalog, index_target(self.settings), self.spec)
+            try:
+                if projector.pending(collection):
+                    self.watch(Progress("projecting"))
+                    projector.catch_up(collection)
+                if final and self.report.embedded:
+                    projector.index.optimise()
+            finally:
+                projector.close()
+            self.report.pending = 0
+        except IndexUnavailable as error:
+            self.report.pending = len(self.catalog.parts(collection))
+            if final:
+                self.report.notes.append(
+                    f"{error} Everything is committed; the next `pdray index` brings the index up "
+                    "to date."
+                )
+
+    def _known(self, plan: Plan) -> KnownContents:
+        if plan.work:
+            return known_contents(self.catalog, self.spec.space)
+        return KnownContents.none()
+
+    def _read_item(self, item: Item) -> bytes:
+        return self.sources[item.source].read(item.uri)
+
+    def _move(
+        self, planner: Planner, plan: Plan, known: KnownContents
+    ) -> list[tuple[Vanished, Item]]:
+        pairs = moves.find(planner, plan.vanished, self._read_item) if plan.vanished else []
+        run_id, collection = self.report.run_id, self.settings.collection
+        moves.commit(self.catalog, collection, run_id, known, pairs)
+        self.report.moved = len(pairs)
+        self.report.reused += len(pairs)
+        return pairs
+
+    def _note_failures(self, plan: Plan) -> None:
+        if plan.failures:
+            items = [item for item, _ in plan.failures]
+            rows = [failed_row(self.report.run_id, i, f) for i, f in plan.failures]
+            name = unit_id(self.settings.collection, "unlisted", items)
+            self.catalog.commit(self.settings.collection, name, rows, {})
+            self.report.failed += len(rows)
+
+    def _read(
+        self,
+        planner: Planner,
+        plan: Plan,
+        moved: list[tuple[Vanished, Item]],
+        known: KnownContents,
+    ) -> None:
+        there = {item.uri for _, item in moved}
+        todo = plan.work - len(there)
+        if not todo:
+            return
+        from pdray.ingest import compose  # Ray takes seconds to import: only where it has work
+
+        self.watch(Progress("starting", 0, 0, todo))
+        with compose.cluster(self.settings.ray_address, known.nbytes) as cluster:
+            shape = self._place(cluster)
+            items = (item for item in planner.items() if item.uri not in there)
+            units = self._cut(items, todo, shape)
+            self._stream(cluster, self._job(shape.threads), known, units, shape, todo)
+
+    def _place(self, cluster: "Cluster") -> Placement:
+        ingest = self.settings.ingest
+        return place(
+            cluster.cpus,
+            0 if self.settings.device == "cpu" else cluster.gpus,
+            encoders=ingest.encoders,
+            decoders=ingest.decode_workers,
+            threads=ingest.threads,
+        )
+
+    def _cut(self, items: Iterator[Item], todo: int, shape: Placement) -> Iterator[Unit]:
+        ingest = self.settings.ingest
+        images = unit_images(
+            todo, shape.workers, self.spec.preprocessing.pixel_bytes, ingest.unit_size
+        )
+        pipeline = f"{PIPELINE}-{self.spec.space}-{ingest.thumbnail_side}"
+        return cut(items, collection=self.settings.collection, pipeline=pipeline, images=images)
+
+    def _stream(
+        self,
+        cluster: "Cluster",
+        job: Job,
+        known: KnownContents,
+        units: Iterator[Unit],
+        shape: Placement,
+        todo: int,
+    ) -> None:
+        report = self.report
+        projection = cluster.projection(job, index_target(self.settings))
+        done = Progress("indexing", 0, 0, todo)
+        began, ended = float("inf"), 0.0
+        for committed in cluster.run(job, known, units, shape):
+            projection.apply(committed.part)
+            report.add(committed.counts)
+            report.read += committed.images
+            for stage, seconds in committed.seconds.items():
+                report.stages[stage] = report.stages.get(stage, 0.0) + seconds
+            began, ended = min(began, committed.began), max(ended, committed.ended)
+            report.startup_seconds = began - self.began
+            report.steady_seconds = ended - began
+            done.done += committed.images
+            done.failed += committed.counts["failed"]
+            self.watch(done)
+        projection.close()
+
+    def _job(self, threads: int) -> Job:
+        settings = self.settings
+        return Job(
+            catalog=self.catalog,
+            collection=settings.collection,
+            run_id=self.report.run_id,
+            spec=self.spec,
+            sources=self.sources,
+            max_pixels=settings.ingest.max_pixels,
+            thumbnail_side=settings.ingest.thumbnail_side,
+            device=settings.device,
+            precision=settings.precision,
+            batch_size=settings.ingest.batch_size,
+            threads=threads,
+            compile=settings.compile,
+        )
+
+    def _delete(self, plan: Plan, moved: set[str]) -> None:
+        gone = [v for v in plan.vanished if v.uri not in moved]
+        if gone and self._may_delete(plan):
+            if self.held is not None and not self.held.valid():
+                self.report.notes.append(
+                    "Nothing was deleted: another run took the collection over meanwhile."
+                )
+                return
+            run_id, collection = self.report.run_id, self.settings.collection
+            moves.commit_tombstones(self.catalog, collection, run_id, gone)
+            self.report.deleted = len(gone)
+
+
+def _start_record(
+    settings: Settings, locations: list[str], options: Options, spec: ModelSpec
+) -> dict[str, object]:
+    return {
+        "collection": settings.collection,
+        "sources": locations,
+        "model": spec.name,
+        "space": spec.space,
+        "full": options.full,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+    }
