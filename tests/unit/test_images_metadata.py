@@ -84,7 +84,7 @@ FULL = Metadata(
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_exif_is_read_from_every_format_that_carries_it(format: str) -> None:
-    assert metadata(encoded(format, exif=full())) == FULL
+    assert metadata(encoded(format, exif=full().tobytes())) == FULL
 
 
 def test_an_image_without_metadata_says_nothing() -> None:
