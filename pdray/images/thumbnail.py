@@ -19,7 +19,7 @@ def thumbnail_image(picture: Picture, side: int) -> Image.Image:
         max(1, min(side, round(picture.width * ratio))),
         max(1, min(side, round(picture.height * ratio))),
     )
-    return picture.image.resize(size, Image.Resampling.BILINEAR, box=picture.box, reducing_gap=2.0)
+    return picture.image.resize(size, Image.Resampling.BILINEAR, box=picture.box, reducing_gap=1.0)
 
 
 def encode(thumbnail: Image.Image) -> bytes:
