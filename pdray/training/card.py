@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+# Accuracy over minimal pairs from which on the card calls an attribute known; chance is 0.5.
+SURE = 0.8
+
 CARD = """---
 license: apache-2.0
 pipeline_tag: zero-shot-image-classification
@@ -26,11 +29,13 @@ Tell apart rendered scenes of one to four flat objects on a simple background, b
   below, inside);
 - backgrounds: one colour, a gradient, stripes, dots, checks.
 
-It knows whole descriptions ("a large striped red star to the left of a small blue ring on a white
-background") and short ones ("a red star", "three hearts").
+It was taught whole descriptions ("a large striped red star to the left of a small blue ring on a
+white background") and short ones ("a red star", "three hearts"). {unsure}
 
 ## What it can't do
 
+- More than the figures below say: a whole description is found by all its parts together, so it
+  works far better than a query for one part alone.
 - Photographs: it has never seen one. On them it answers by rough colour and brightness at best, and
   its order of hits means nothing.
 - Words outside of the list above: every word has tokens, so none is an error, but the model has no
@@ -94,6 +99,7 @@ def write_card(
         if name.startswith("pair_")
     )
     text = CARD.format(
+        unsure=_unsure(figures),
         pairs=table,
         count=pairs,
         command=command,
@@ -108,3 +114,15 @@ def write_card(
         short_precision_at_10=figures["short_precision_at_10"],
     )
     (out / "README.md").write_text(text, encoding="utf-8")
+
+
+def _unsure(figures: dict[str, float]) -> str:
+    """A sentence on the attributes that it tells apart in fewer than four pairs of five."""
+    weak = [
+        name.removeprefix("pair_")
+        for name, value in figures.items()
+        if name.startswith("pair_") and value < SURE
+    ]
+    if not weak:
+        return "It is sure of all of them."
+    return f"It is\n**not yet sure of: {', '.join(weak)}** (see the minimal pairs below)."
