@@ -51,26 +51,32 @@ class Catalog:
         self.store = store
 
     @classmethod
-    def open(cls, url: str, *, create: bool = False) -> "Catalog":
-        """Opens a workspace. Raises CatalogError where there is none or it is of a newer format."""
+    def open(cls, url: str, *, create: bool = False, absent: bool = False) -> "Catalog":
+        """Opens a workspace. Raises CatalogError where there is none or it is of a newer format.
+
+        `create` makes one where there is none; `absent` takes none for an empty one, and writes
+        nothing.
+        """
         catalog = cls(open_store(url))
         try:
-            catalog._check_format(create)
-        except PermissionError as error:
+            catalog._check_format(create, absent)
+        except OSError as error:
             raise CatalogError(
                 f"The workspace {catalog.store.url} can't be opened: {error.strerror or error}. "
-                "Check its permissions, or name another with --workspace."
+                "Check its place and its permissions, or name another with --workspace."
             ) from error
         return catalog
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (self.store.url,)
 
-    def _check_format(self, create: bool) -> None:
+    def _check_format(self, create: bool, absent: bool) -> None:
         fresh = json.dumps({"format": schema.FORMAT}).encode()
         try:
             found = json.loads(self.store.read(_FORMAT_FILE))
         except (FileNotFoundError, NotADirectoryError):
+            if absent:
+                return
             if not create:
                 raise CatalogError(
                     f"There is no workspace at {self.store.url}. Make one with "
@@ -88,10 +94,15 @@ class Catalog:
             raise CatalogError(
                 f"{self.store.url}/{_FORMAT_FILE} is not pdray's. Name another workspace."
             ) from error
-        if found.get("format", 0) > schema.FORMAT:
+        written = found.get("format") if isinstance(found, dict) else None
+        if not isinstance(written, int):
             raise CatalogError(
-                f"The workspace {self.store.url} has format {found['format']}, this pdray reads up "
-                f"to {schema.FORMAT}. Install a newer pdray."
+                f"{self.store.url}/{_FORMAT_FILE} is not pdray's. Name another workspace."
+            )
+        if written > schema.FORMAT:
+            raise CatalogError(
+                f"The workspace {self.store.url} has format {written}, this pdray reads up to "
+                f"{schema.FORMAT}. Install a newer pdray."
             )
 
     # --- reading
@@ -113,7 +124,10 @@ class Catalog:
         table = pq.read_table(io.BytesIO(self.store.read(path)))
         document = schema.document(table.schema)
         return Part(
-            path, document["collection"], list(schema.records(table)), document["embeddings"]
+            path,
+            document["collection"],
+            list(schema.records(table)),
+            document["embeddings"],
         )
 
     def vectors(self, paths: Iterable[str]) -> tuple[list[str], NDArray[np.float32]]:
@@ -171,9 +185,10 @@ class Catalog:
     ) -> bool:
         """Creates the row part of a unit: the commit point. Idempotent by unit.
 
-        `embeddings` names, by space, the parts that hold the rows' vectors; `own` are the files
-        that this attempt wrote for it. False where another attempt came first: then `own` is
-        removed, for the winner has named its own.
+        A uri may have several rows here; the one with the highest `seq` counts. `embeddings` names,
+        by space, the parts that hold the rows' vectors. `own` are the files that only this
+        attempt's rows name: False where another attempt came first, and then they are removed.
+        Embedding parts are never among them, because any other unit may have come to name one.
         """
         document = {
             "format": schema.FORMAT,
@@ -181,12 +196,14 @@ class Catalog:
             "unit": unit_id,
             "embeddings": embeddings,
         }
-        table = schema.rows_table(records, document)
-        if self.store.create(self.part_path(collection, unit_id), _parquet(table)):
+        path = self.part_path(collection, unit_id)
+        data = _parquet(schema.rows_table(records, document))
+        # A client that lost the answer to its write tries again and finds its own file there.
+        if self.store.create(path, data) or self.store.read(path) == data:
             return True
-        for path in own:
+        for mine in own:
             with contextlib.suppress(OSError):  # an orphan is harmless, and compaction removes it
-                self.store.delete(path)
+                self.store.delete(mine)
         return False
 
     @staticmethod

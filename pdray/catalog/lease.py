@@ -2,7 +2,7 @@
 
 Claims are numbered and created only if absent, so two runs can't both win. A holder on this machine
 is asked of the operating system (a killed run blocks nobody); one elsewhere counts as gone when its
-heartbeat is older than STALE_SECONDS.
+heartbeat is older than STALE_SECONDS. Claims stay: a slow run could take the number of one removed.
 """
 
 import contextlib
@@ -86,26 +86,31 @@ def _holder(catalog: Catalog, folder: str, number: int) -> dict[str, Any] | None
     if f"{number:08d}.released" in names:
         return None
     document: dict[str, Any] = json.loads(catalog.store.read(f"{folder}/{number:08d}.json"))
-    if document["host"] == socket.gethostname():
-        return document if _runs_here(document) else None
+    runs = _runs_here(document) if document["host"] == socket.gethostname() else None
+    if runs is not None:
+        return document if runs else None
     beaten = document["at"]
     if f"{number:08d}.beat" in names:
         beaten = json.loads(catalog.store.read(f"{folder}/{number:08d}.beat"))["at"]
     return document if time.time() - beaten < STALE_SECONDS else None
 
 
-def _runs_here(document: dict[str, Any]) -> bool:
+def _runs_here(document: dict[str, Any]) -> bool | None:
+    """Whether the holder's process lives on this machine; None where that can't be told."""
     try:
         started = psutil.Process(document["pid"]).create_time()
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
+    except psutil.NoSuchProcess:
         return False
+    except psutil.AccessDenied:
+        return None
     # Process ids are used again: the same process has the same start (seconds since the epoch).
-    return bool(abs(started - document["process_started"]) < 1.0)
+    # Another start may be the same process after the clock was set; its heartbeat tells.
+    return True if abs(started - document["process_started"]) < 1.0 else None
 
 
 def _beat(lease: Lease, stop: threading.Event) -> None:
     while not stop.wait(BEAT_SECONDS):
-        with contextlib.suppress(OSError):  # a missed beat is made up by the next
+        with contextlib.suppress(OSError):  # a missed beat is made up by the next one
             lease.catalog.store.replace(
                 _path(lease, "beat"), json.dumps({"at": time.time()}).encode()
             )

@@ -15,8 +15,9 @@ from pdray.catalog.catalog import Catalog
 
 
 def new_run_id() -> str:
-    """A sortable name: UTC time to the second, and six random hex digits."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    """A sortable name: UTC time to the millisecond, and six random hex digits."""
+    now = datetime.now(UTC)
+    return f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03d}Z-{secrets.token_hex(3)}"
 
 
 def start(catalog: Catalog, run_id: str, document: dict[str, Any]) -> None:

@@ -11,13 +11,15 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import fsspec
 
 from pdray.errors import CatalogError
 
 TEMPORARY = ".tmp-"
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
+_NO_FOLDER_SYNC = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES)
 
 
 class Store(Protocol):
@@ -62,11 +64,9 @@ class LocalStore:
         except FileExistsError:
             return False
         except OSError as error:
-            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+            if error.errno not in _NO_LINKS:
                 raise
-            # No hard links here (FAT, some network mounts): O_EXCL claims the name instead; the
-            # file is then short for a moment, which readers of Parquet footers would notice.
-            if not _write_exclusive(target, data):
+            if not _rename_exclusive(temporary, target):
                 return False
         finally:
             temporary.unlink(missing_ok=True)
@@ -79,7 +79,7 @@ class LocalStore:
         self._write_temporary(target, data).replace(target)
 
     def _write_temporary(self, target: Path, data: bytes) -> Path:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(target.parent)
         temporary = target.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
         try:
             with temporary.open("xb") as file:
@@ -129,31 +129,33 @@ class ObjectStore:
     def create(self, path: str, data: bytes) -> bool:
         """See Store.create."""
         try:
-            self.fs.pipe_file(f"{self.prefix}/{path}", data, mode="create")
+            with _oserrors():
+                self.fs.pipe_file(f"{self.prefix}/{path}", data, mode="create")
         except FileExistsError:
             return False
         return True
 
     def replace(self, path: str, data: bytes) -> None:
         """See Store.replace."""
-        self.fs.pipe_file(f"{self.prefix}/{path}", data, mode="overwrite")
+        with _oserrors():
+            self.fs.pipe_file(f"{self.prefix}/{path}", data, mode="overwrite")
 
     def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
         """See Store.read."""
         end = None if length is None else offset + length
-        return bytes(self.fs.cat_file(f"{self.prefix}/{path}", start=offset or None, end=end))
+        with _oserrors():
+            return bytes(self.fs.cat_file(f"{self.prefix}/{path}", start=offset or None, end=end))
 
     def delete(self, path: str) -> None:
         """See Store.delete."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), _oserrors():
             self.fs.rm_file(f"{self.prefix}/{path}")
 
     def list(self, folder: str, suffix: str = "") -> list[str]:
         """See Store.list."""
         try:
-            found: Iterator[str] = iter(
-                self.fs.ls(f"{self.prefix}/{folder}", detail=False, refresh=True)
-            )
+            with _oserrors():
+                found = self.fs.ls(f"{self.prefix}/{folder}", detail=False, refresh=True)
         except FileNotFoundError:
             return []
         names = sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in found)
@@ -166,10 +168,12 @@ class ObjectStore:
 
 def open_store(url: str) -> Store:
     """The store of a workspace URL; a plain path is a local folder. Raises CatalogError."""
+    if url.startswith("file:/"):
+        # Bytes, because a folder's name need not be UTF-8.
+        return LocalStore(Path(os.fsdecode(unquote_to_bytes(urlsplit(url).path))))
+    if "://" not in url:
+        return LocalStore(Path(url).expanduser().absolute())
     parts = urlsplit(url)
-    if parts.scheme in ("", "file"):
-        path = Path(unquote(parts.path)) if parts.scheme else Path(url)
-        return LocalStore(path.expanduser().absolute())
     try:
         return ObjectStore(url)
     except (ValueError, ImportError) as error:
@@ -179,20 +183,54 @@ def open_store(url: str) -> Store:
         ) from error
 
 
-def _write_exclusive(target: Path, data: bytes) -> bool:
+@contextlib.contextmanager
+def _oserrors() -> Iterator[None]:
+    """Clients of object stores have errors of their own (botocore, aiohttp): one kind is enough."""
     try:
-        with target.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except FileExistsError:
-        return False
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise OSError(lines[0].rstrip(".")) from error
+
+
+def _rename_exclusive(temporary: Path, target: Path) -> bool:
+    """Gives a file its name where hard links are unknown (FAT, some network mounts).
+
+    A lock of the operating system keeps others out and falls with its process, so that a death
+    leaves neither a half-written file nor a lock behind.
+    """
+    import fcntl  # not on Windows, whose own file system has hard links
+
+    with (target.parent / f"{TEMPORARY}lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if target.exists():
+            return False
+        temporary.rename(target)
     return True
+
+
+def _make_folder(folder: Path) -> None:
+    """Makes a folder and those above it, each durable in its parent."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+        return
+    _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:  # some network mounts know no such thing
+            raise
     finally:
         os.close(descriptor)

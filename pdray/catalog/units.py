@@ -25,6 +25,7 @@ class Item:
     source: int  # which of the run's sources lists it
     image_id: str | None = None  # carried forward; None at first sight
     content_id: str | None = None  # of the live row, where that row is whole
+    born: int = 0  # goes into a new image id where the uri's first id lives on elsewhere
 
 
 @dataclass(frozen=True, slots=True)

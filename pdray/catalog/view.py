@@ -52,7 +52,7 @@ def load_live(
         con.register("rows_", empty)
         con.execute(f"CREATE TABLE live AS SELECT {names}, NULL::VARCHAR AS part FROM rows_")
     else:
-        reader = _scan(catalog, parts, schema.ROWS, columns)
+        reader = scan(catalog, parts, schema.ROWS, columns)
         con.register("rows_", reader)
         con.execute(
             f"CREATE TABLE live AS SELECT {names}, part FROM rows_ "
@@ -62,9 +62,10 @@ def load_live(
     return parts
 
 
-def _scan(
+def scan(
     catalog: Catalog, parts: Sequence[str], columns_of: pa.Schema, columns: Sequence[str]
 ) -> pa.RecordBatchReader:
+    """Streams these columns of Parquet files, and "part", the file's path in the workspace."""
     filesystem, prefix = catalog.store.filesystem()
     dataset = ds.dataset(
         [prefix + part for part in parts],
@@ -74,14 +75,15 @@ def _scan(
     )
     scanned = dataset.scanner(columns=[*columns, "__filename"]).to_reader()
     # `part` is the path within the workspace again, whatever the filesystem put before it.
-    cut = len(prefix.lstrip("/")) if filesystem is not None else len(prefix)
+    # Some file systems show paths with a slash at the front, some without.
+    cut = len(prefix.lstrip("/"))
     fields = [columns_of.field(name) for name in columns]
     target = pa.schema([*fields, pa.field("part", pa.string())])
 
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in scanned:
             column = pc.dictionary_encode(batch.column("__filename"))
-            values = [value[cut:] for value in column.dictionary.to_pylist()]
+            values = [value.lstrip("/")[cut:] for value in column.dictionary.to_pylist()]
             part = pa.DictionaryArray.from_arrays(column.indices, pa.array(values, pa.string()))
             arrays = [batch.column(name) for name in columns]
             yield pa.record_batch([*arrays, part.cast(pa.string())], schema=target)
@@ -149,7 +151,7 @@ def known_contents(catalog: Catalog, space: str) -> KnownContents:
     if not parts:
         return KnownContents.none()
     columns = pa.schema([pa.field("content_id", pa.binary(16))])
-    table = _scan(catalog, parts, columns, ["content_id"]).read_all()
+    table = scan(catalog, parts, columns, ["content_id"]).read_all()
     chunks = [
         np.frombuffer(chunk.buffers()[1], "S16", len(chunk), chunk.offset * 16)
         for chunk in table["content_id"].chunks

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from pdray.catalog import lease, pointer, runs
 from pdray.catalog.catalog import Catalog
-from pdray.catalog.plan import Plan, Planner, Vanished
+from pdray.catalog.plan import Plan
+from pdray.catalog.planner import Planner
 from pdray.catalog.units import Item, Unit, cut, unit_id, unit_images
 from pdray.catalog.view import KnownContents, known_contents
 from pdray.config import DEFAULT_MODEL, Settings
@@ -58,7 +59,7 @@ def index(
     """
     began, started = time.time(), time.perf_counter()
     sources = tuple(open_source(location) for location in locations)
-    catalog = Catalog.open(settings.workspace, create=not options.dry_run)
+    catalog = Catalog.open(settings.workspace, create=not options.dry_run, absent=options.dry_run)
     serving = pointer.current(catalog, settings.collection)
     spec = choose_model(settings, serving)
     report = Report(runs.new_run_id(), settings.collection, spec.name, dry_run=options.dry_run)
@@ -118,7 +119,6 @@ class _Run:
         plan = self._list(planner)
         report = self.report
         report.seen, report.unchanged = plan.seen, plan.unchanged
-        self._warn(plan)
         if self.options.dry_run:
             self._forecast(planner, plan)
             return
@@ -129,7 +129,7 @@ class _Run:
         moved = self._move(planner, plan, known)
         self._note_failures(plan)
         self._read(planner, plan, moved, known)
-        self._delete(plan, {gone.uri for gone, _ in moved})
+        self._delete(plan, moved)
         self._catch_up(final=True)
         if not report.pending:
             pointer.advance(self.catalog, self.settings.collection, self.spec)
@@ -164,25 +164,25 @@ class _Run:
     def _covers(self, uri: str) -> bool:
         return any(source.covers(uri) for source in self.sources)
 
-    def _warn(self, plan: Plan) -> None:
-        doubt = plan.suspicious()
+    def _may_delete(self, plan: Plan, moved: moves.Moves) -> bool:
+        doubt = plan.suspicious(moved.left)
         if doubt and not self.options.allow_deletes:
             self.report.notes.append(
                 f"Nothing was deleted: {doubt}. If that is meant, run again with --allow-deletes."
             )
-
-    def _may_delete(self, plan: Plan) -> bool:
-        return self.options.allow_deletes or plan.suspicious() is None
+        return self.options.allow_deletes or doubt is None
 
     def _forecast(self, planner: Planner, plan: Plan) -> None:
         """What a run would do, as far as it shows without reading content."""
         report = self.report
-        report.moved = len(moves.find(planner, plan.vanished, self._read_item))
-        report.indexed = plan.new - report.moved
-        report.updated = plan.changed
+        moved = self._moves(planner, plan)
+        report.moved = len(moved.pairs)
+        report.indexed = plan.new - report.moved + moved.replaced + len(moved.anew)
+        report.updated = plan.changed - moved.replaced - len(moved.anew)
         report.unchanged += plan.again
         report.failed = len(plan.failures)
-        report.deleted = len(plan.vanished) - report.moved if self._may_delete(plan) else 0
+        if self._may_delete(plan, moved):
+            report.deleted = sum(1 for v in plan.vanished if v.uri not in moved.left)
 
     def _catch_up(self, final: bool = False) -> None:
         """Applies what is committed but not in the index; a missing index stops no run."""
@@ -214,15 +214,18 @@ class _Run:
     def _read_item(self, item: Item) -> bytes:
         return self.sources[item.source].read(item.uri)
 
-    def _move(
-        self, planner: Planner, plan: Plan, known: KnownContents
-    ) -> list[tuple[Vanished, Item]]:
-        pairs = moves.find(planner, plan.vanished, self._read_item) if plan.vanished else []
+    def _moves(self, planner: Planner, plan: Plan) -> moves.Moves:
+        if not plan.new and not plan.changed:
+            return moves.Moves()
+        return moves.find(planner, plan.vanished, self._read_item)
+
+    def _move(self, planner: Planner, plan: Plan, known: KnownContents) -> moves.Moves:
+        moved = self._moves(planner, plan)
         run_id, collection = self.report.run_id, self.settings.collection
-        moves.commit(self.catalog, collection, run_id, known, pairs)
-        self.report.moved = len(pairs)
-        self.report.reused += len(pairs)
-        return pairs
+        moves.commit(self.catalog, collection, run_id, known, self.spec.space, moved)
+        self.report.moved = len(moved.pairs)
+        self.report.reused += len(moved.pairs)
+        return moved
 
     def _note_failures(self, plan: Plan) -> None:
         if plan.failures:
@@ -236,11 +239,10 @@ class _Run:
         self,
         planner: Planner,
         plan: Plan,
-        moved: list[tuple[Vanished, Item]],
+        moved: moves.Moves,
         known: KnownContents,
     ) -> None:
-        there = {item.uri for _, item in moved}
-        todo = plan.work - len(there)
+        todo = plan.work - len(moved.pairs)
         if not todo:
             return
         from pdray.ingest import compose  # Ray takes seconds to import: only where it has work
@@ -248,8 +250,7 @@ class _Run:
         self.watch(Progress("starting", 0, 0, todo))
         with compose.cluster(self.settings.ray_address, known.nbytes) as cluster:
             shape = self._place(cluster)
-            items = (item for item in planner.items() if item.uri not in there)
-            units = self._cut(items, todo, shape)
+            units = self._cut(moved.rest(planner.items()), todo, shape)
             self._stream(cluster, self._job(shape.threads), known, units, shape, todo)
 
     def _place(self, cluster: "Cluster") -> Placement:
@@ -314,9 +315,9 @@ class _Run:
             compile=settings.compile,
         )
 
-    def _delete(self, plan: Plan, moved: set[str]) -> None:
-        gone = [v for v in plan.vanished if v.uri not in moved]
-        if gone and self._may_delete(plan):
+    def _delete(self, plan: Plan, moved: moves.Moves) -> None:
+        gone = [v for v in plan.vanished if v.uri not in moved.left]
+        if gone and self._may_delete(plan, moved):
             if self.held is not None and not self.held.valid():
                 self.report.notes.append(
                     "Nothing was deleted: another run took the collection over meanwhile."

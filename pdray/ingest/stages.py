@@ -18,6 +18,7 @@ from pdray.images.errors import ImageError
 from pdray.images.examine import Examined, examine
 from pdray.records import Failure, ImageRecord, ModelSpec, image_id
 from pdray.records import content_id as content_id_of
+from pdray.sources.failure import failure as failure_of
 from pdray.sources.protocol import Source
 
 if TYPE_CHECKING:
@@ -119,8 +120,7 @@ def _look(job: Job, known: KnownContents, item: Item) -> tuple[Examined, str | N
     try:
         data = job.sources[item.source].read(item.uri)
     except OSError as error:
-        kind = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
-        return Failure(item.uri, "read", kind, f"It can't be read: {error.strerror or error}.")
+        return failure_of(item.uri, "read", error)
     part = known.find(content_id_of(data)) if len(known) else None
     wanted = () if part else (job.spec.preprocessing,)
     try:
@@ -129,6 +129,8 @@ def _look(job: Job, known: KnownContents, item: Item) -> tuple[Examined, str | N
         )
     except ImageError as error:
         return Failure(item.uri, "decode", error.kind, error.reason)
+    except Exception as error:  # whatever one image sets off must not cost its unit, for ever
+        return Failure(item.uri, "decode", "unexpected", f"It upset the decoder: {error!r}.")
     return examined, part
 
 
@@ -148,7 +150,7 @@ def _row(job: Job, item: Item, examined: Examined) -> ImageRecord:
         seq=item.seq,
         status="ok",
         run_id=job.run_id,
-        image_id=item.image_id or image_id(job.collection, item.uri, examined.content_id),
+        image_id=item.image_id or new_id(job.collection, item, examined.content_id),
         content_id=examined.content_id,
         phash=examined.phash,
         width=examined.width,
@@ -157,6 +159,12 @@ def _row(job: Job, item: Item, examined: Examined) -> ImageRecord:
         space=job.spec.space,
         metadata=examined.metadata,
     )
+
+
+def new_id(collection: str, item: Item, content: str) -> str:
+    """The id of an image at first sight. No uri holds a "#", so an id with `born` is its own."""
+    name = f"{item.uri}#{item.born}" if item.born else item.uri
+    return image_id(collection, name, content)
 
 
 def embed(encoder: "DualEncoder", job: Job, decoded: Decoded) -> NDArray[np.float32]:
@@ -180,7 +188,6 @@ def commit(job: Job, decoded: Decoded, vectors: NDArray[np.float32]) -> Committe
         path = job.catalog.write_embeddings(
             unit_id, decoded.attempt, job.spec, decoded.contents, vectors
         )
-        own.add(path)
         parts.insert(0, path)
     job.catalog.commit(job.collection, unit_id, decoded.records, {job.spec.space: parts}, own)
     decoded.seconds["commit"] = time.perf_counter() - started
