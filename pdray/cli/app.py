@@ -240,6 +240,16 @@ def main() -> None:
         if debug:
             raise
         _fail(f"The machine refused: {_reason(error)}. Add --debug for the details.", 1)
+    except Exception as error:
+        # The last line of defence: a person gets a sentence even for a fault of ours.
+        if debug:
+            raise
+        said = " ".join(str(error).split())[:300]
+        _fail(
+            f"A fault in pdray, {type(error).__name__}: {said}. Nothing committed is lost; "
+            "add --debug for the details to report.",
+            1,
+        )
 
 
 def _reason(error: Any) -> str:

@@ -135,7 +135,7 @@ def _plugin(name: str) -> type[ImageFile.ImageFile]:
     except ImportError as error:
         raise ImageError(
             "needs-extra",
-            "HEIC images need an extra package: run `pip install pdray[heif]`.",
+            "HEIC images need a package that is missing here: run `pip install pillow-heif`.",
         ) from error
 
 
