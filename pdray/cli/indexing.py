@@ -5,7 +5,6 @@ import time
 from contextlib import AbstractContextManager
 from typing import Any
 
-import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
@@ -36,7 +35,7 @@ def run_index(
     else:
         show(report)
     if report.pending:
-        raise typer.Exit(1)
+        raise IndexUnavailable(report.notes[-1])
 
 
 def indexed(settings: Settings, sources: list[str], options: Options) -> Report:
@@ -53,7 +52,8 @@ def indexed(settings: Settings, sources: list[str], options: Options) -> Report:
 
 def show(report: Report) -> None:
     """The report for a person."""
-    for note in report.notes:
+    # Where images wait for the index, the last note says why and becomes the run's error.
+    for note in report.notes[:-1] if report.pending else report.notes:
         stderr.print(f"[yellow]Note:[/] {escape(note)}")
     verb = "Would index" if report.dry_run else "Indexed"
     parts = [f"{report.indexed} new"]

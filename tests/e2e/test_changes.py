@@ -37,7 +37,7 @@ def changed(indexed, pdray, ids_of, tmp_path_factory):
         report = pdray(*call).document
         verified = pdray("verify", "-w", workspace, "--json").document
         again = pdray(*call).document
-        yield {
+        return {
             "forecast": forecast,
             "report": report,
             "verified": verified,
@@ -121,5 +121,5 @@ def test_an_emptied_root_deletes_nothing_until_someone_says_so(copied, pdray, tm
         assert meant["deleted"] == 150
         assert pdray("verify", "-w", copied.workspace, "--json").document["points"] == 0
     finally:
-        copied.photos.rmdir()
+        shutil.rmtree(copied.photos, ignore_errors=True)
         hidden.rename(copied.photos)
