@@ -16,6 +16,7 @@ from pdray.ingest.report import Progress, Report
 from pdray.ingest.run import Options, index
 
 _EVERY = 10.0  # seconds between plain lines
+_WAITING = "Some of what is committed is not in the index yet: run the same command again."
 _PHASES = {"listing": "Listing", "starting": "Starting Ray", "projecting": "Updating the index"}
 
 
@@ -35,7 +36,7 @@ def run_index(
     else:
         show(report)
     if report.pending:
-        raise IndexUnavailable(report.notes[-1])
+        raise IndexUnavailable(report.notes[-1] if report.notes else _WAITING)
 
 
 def indexed(settings: Settings, sources: list[str], options: Options) -> Report:

@@ -5,7 +5,9 @@ a row it keeps whole. Pixels travel as one binary value, read without a copy.
 """
 
 import logging
+import os
 import pickle
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -72,6 +74,8 @@ class Cluster:
 def cluster(address: str | None, known_bytes: int = 0) -> Iterator[Cluster]:
     """A connection to the Ray at an address, or to one started here for the block."""
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+    # Ray's C++ core writes to standard error past all logging: that every actor pool has arguments.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if address:
         ray.init(address=address, **quiet)
     else:
@@ -96,6 +100,8 @@ def _quiet() -> None:
     # Every unit leaves its stage as it is ready, instead of when 128 MiB have gathered.
     context.target_max_block_size = _MIB
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+    # A small run has fewer units than workers, which is fine.
+    warnings.filterwarnings("ignore", "The minimum number of concurrent actors", UserWarning)
 
 
 def _on_cpus(dataset: Any, shared: tuple[Any, ...], placement: Placement) -> Any:

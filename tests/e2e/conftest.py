@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,12 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """An indexed folder: what `index` reported, and every hit by uri as `search` tells them."""
+    """An indexed folder: what `index` reported and said, and every hit by uri as `search` tells."""
 
     photos: Path
     workspace: Path
     report: dict[str, Any]
+    said: str
     ids: dict[str, str]
     captions: dict[str, str]
 
@@ -144,7 +145,7 @@ def indexed(
     done = call("index", photos, "-w", workspace, "--model", "builtin", "--json")
     lines = (photos / "captions.jsonl").read_text("utf-8").splitlines()
     captions = {line["file"]: line["caption"] for line in map(json.loads, lines)}
-    return Collection(photos, workspace, done.document, ids_of(workspace), captions)
+    return Collection(photos, workspace, done.document, done.err, ids_of(workspace), captions)
 
 
 @pytest.fixture
@@ -152,4 +153,4 @@ def copied(indexed: Collection, tmp_path: Path) -> Collection:
     """The workspace of `indexed` to do with as one likes; it still knows the same folder."""
     workspace = tmp_path / "workspace"
     shutil.copytree(indexed.workspace, workspace)
-    return Collection(indexed.photos, workspace, indexed.report, indexed.ids, indexed.captions)
+    return replace(indexed, workspace=workspace)

@@ -1,6 +1,7 @@
 """A folder is indexed, and everything that only looks at the result."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from urllib.parse import unquote
@@ -46,6 +47,11 @@ def test_every_scene_is_indexed_and_the_report_says_so(indexed):
     assert report["model"] == "builtin"
     assert {name(uri) for uri in indexed.ids} == set(indexed.captions)
     assert len(set(indexed.ids.values())) == 150
+
+
+def test_standard_error_holds_progress_and_nothing_of_rays(indexed):
+    lines = indexed.said.splitlines()
+    assert [line for line in lines if not re.match(r" *\d+ s  \S", line)] == []
 
 
 def test_a_second_run_finds_all_unchanged_and_never_starts_ray(copied, pdray, without):

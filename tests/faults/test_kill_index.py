@@ -41,7 +41,7 @@ DEADLINE = 120.0  # seconds until an event has to have come
 MARK = "PDRAY_TEST_RUN"  # Ray's processes inherit it, wherever in the process tree they end up
 _TICK = threading.Event()
 
-Event = Callable[[Path], bool]
+Event = Callable[[Path, int], bool]  # of the workspace and the driver's process id
 
 
 def environment(run: str) -> dict[str, str]:
@@ -101,23 +101,38 @@ def pdray(*arguments: object) -> "subprocess.CompletedProcess[str]":
 # --- what a run does, as seen from outside
 
 
-def claimed(workspace: Path) -> bool:
+def claimed(workspace: Path, _: int) -> bool:
     """The run has begun: it holds its lease."""
     return any(workspace.glob("leases/*/*.json"))
 
 
 def committed(number: int) -> Event:
     """So many row parts are there."""
-    return lambda workspace: len(list(workspace.glob("collections/*/rows/*.parquet"))) >= number
+    return lambda workspace, _: len(row_parts(workspace)) >= number
 
 
-def writing(workspace: Path) -> bool:
+def row_parts(workspace: Path) -> list[Path]:
+    """What is committed."""
+    return list(workspace.glob("collections/*/rows/*.parquet"))
+
+
+def writing(workspace: Path, _: int) -> bool:
     """Some attempt has written a file that its unit doesn't name yet."""
     return any(workspace.glob("embeddings/*/*.parquet"))
 
 
-def projecting(workspace: Path) -> bool:
-    """The index serves, and parts go into it."""
+def projecting(workspace: Path, driver: int) -> bool:
+    """A process of Ray's owns the index, and writes to it."""
+    for path in workspace.glob("state/index/*/owner.json"):
+        try:
+            return int(json.loads(path.read_text())["pid"]) != driver
+        except ValueError:
+            return False
+    return False
+
+
+def noting(workspace: Path, _: int) -> bool:
+    """Applied parts are noted in the ledger."""
     return any(workspace.glob("state/index/*/*/ledger/*"))
 
 
@@ -136,7 +151,7 @@ def processes(run: str) -> list[psutil.Process]:
 def wait_for(event: Event, run: "subprocess.Popen[bytes]", workspace: Path) -> None:
     """Returns when the event has come, or when the run was faster than that."""
     end = time.monotonic() + DEADLINE
-    while not event(workspace) and run.poll() is None:
+    while not event(workspace, run.pid) and run.poll() is None:
         assert time.monotonic() < end, "the run never got so far"
         _TICK.wait(0.01)
 
@@ -247,6 +262,7 @@ def moment(rng: random.Random, number: int) -> tuple[str, Event]:
         ("while the first unit is written", writing),
         (f"after {UNITS} of {UNITS} commits", committed(UNITS)),
         ("before the first unit", claimed),
+        ("when the index is noted as written", noting),
     ]
     return moments[number % len(moments)]
 
@@ -262,7 +278,7 @@ def trial(photos: Path, workspace: Path, undisturbed: State, number: int) -> Non
         _TICK.wait(delay)
     finally:
         died = kill_everything(run, str(workspace))
-    kept = len(list(workspace.glob("collections/*/rows/*.parquet")))
+    kept = len(row_parts(workspace))
     print(f"trial {number}: {died} processes killed {delay:.2f} s {name}; {kept} units kept")
     report = finish(photos, workspace)
     # What was committed is not done again.
