@@ -1,0 +1,65 @@
+"""The README against the code: every command and every setting, nothing that does not exist."""
+
+import re
+from pathlib import Path
+
+import typer.main
+
+from pdray.cli.app import app
+from pdray.config import describe
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def _commands() -> set[str]:
+    group = typer.main.get_command(app)
+    found: set[str] = set()
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        below = getattr(command, "commands", None)
+        found |= {f"{name} {inner}" for inner in below} if below else {name}
+    return found
+
+
+def test_the_readme_names_every_command_and_no_other() -> None:
+    named = re.findall(r"(?:`|bin/)pdray ((?:models )?[a-z][a-z-]+)", README)
+    assert set(named) == _commands()
+
+
+def test_the_readme_lists_every_setting_as_the_code_describes_it() -> None:
+    rows = [line for line in README.splitlines() if line.startswith("| `") and "PDRAY_" in line]
+    assert rows == [settings_row(*row) for row in describe()]
+
+
+def settings_row(key: str, environment: str, default: str, values: str, words: str) -> str:
+    return f"| `{key}` | `{environment}` | {default} | {words} |"
+
+
+def test_every_option_in_the_readme_exists() -> None:
+    group = typer.main.get_command(app)
+    options = {"--debug", "--help"}
+    pending = list(group.commands.values())  # type: ignore[attr-defined]
+    while pending:
+        command = pending.pop()
+        pending += getattr(command, "commands", {}).values()
+        options |= {option for p in command.params for option in getattr(p, "opts", [])}
+    assert set(re.findall(r"--[a-z][a-z-]+", README)) <= options
+
+
+def test_every_make_target_in_the_readme_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    assert set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE)) <= targets
+
+
+def test_links_in_the_documents_lead_somewhere() -> None:
+    for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"):
+        text = (ROOT / name).read_text("utf-8")
+        for link in re.findall(r"\]\(([^)#]+)\)", text):
+            assert (ROOT / link).exists(), f"{name} links to {link}"
+
+
+def test_files_that_the_architecture_names_exist() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text("utf-8")
+    for path in re.findall(r"`((?:[a-z]+/)+[a-z_]+\.py)`", text):
+        assert (ROOT / "pdray" / path).exists(), path
