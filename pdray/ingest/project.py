@@ -11,8 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdray.catalog.catalog import Catalog, Part
-from pdray.catalog.view import KnownContents, connect, known_contents, load_live
-from pdray.errors import CatalogError
+from pdray.catalog.view import (
+    KnownContents,
+    carried,
+    connect,
+    known_contents,
+    live_by_part,
+    load_live,
+    whole,
+)
 from pdray.index.opening import open_index
 from pdray.index.points import Point, payload
 from pdray.index.protocol import Index
@@ -24,10 +31,15 @@ _COLUMNS = ["uri", "seq", "status", "image_id"]
 
 
 class Projector:
-    """Applies catalog parts to the index of one embedding space."""
+    """Applies catalog parts to the index of one embedding space.
+
+    `lacking` is how many live images the last `catch_up` found without a vector in the space: their
+    parts stay pending until a run has embedded them, or they are gone.
+    """
 
     def __init__(self, catalog: Catalog, index: Index, spec: ModelSpec) -> None:
         self.catalog, self.index, self.spec = catalog, index, spec
+        self.lacking = 0
         self._unmarked: list[str] = []
         self._known: KnownContents | None = None
 
@@ -44,51 +56,63 @@ class Projector:
         """
         part = self.catalog.read_part(path)
         rows = [r for r in part.records if r.status == "ok"]
-        self._upsert(part, rows)
-        if all(r.status == "ok" or r.image_id is None for r in part.records):
-            self._unmarked.append(path)
-        if len(self._unmarked) >= _MARK_EVERY:
-            self._mark()
-        return len(rows)
+        written = self._upsert(part, rows)
+        if written == len(rows) and not _ended(part):
+            self._applied(path)
+        return written
 
     def pending(self, collection: str) -> list[str]:
-        """Committed parts that the index has not applied."""
+        """Committed parts that the index has not applied, sorted."""
         return sorted(set(self.catalog.parts(collection)) - self.index.ledger.applied())
 
     def catch_up(self, collection: str) -> int:
         """Applies everything that is pending; returns the points written or removed."""
         self._mark()
+        self.lacking, self._known = 0, None
         pending = self.pending(collection)
         if not pending:
             return 0
         with connect() as con:
             load_live(con, self.catalog, collection, _COLUMNS)
-            changed = 0
-            ended: set[str] = set()
-            for path in pending:
-                part = self.catalog.read_part(path)
-                live = _live_uris(con, path)
-                rows = [r for r in part.records if r.uri in live]
-                self._upsert(part, rows)
-                changed += len(rows)
-                ended |= {r.image_id for r in part.records if r.image_id and r.status != "ok"}
-            lost = sorted(ended - _carried(con, ended))
+            if not self.catalog.embedding_parts(self.spec.space):
+                # Nothing was ever embedded by this model, so the index holds nothing to end.
+                self.lacking = whole(con)
+                return 0
+            return self._apply_all(con, pending)
+
+    def _apply_all(self, con: duckdb.DuckDBPyConnection, pending: list[str]) -> int:
+        changed = 0
+        ended: set[str] = set()
+        waiting: list[str] = []
+        for path, live in live_by_part(con, pending):
+            part = self.catalog.read_part(path)
+            rows = [r for r in part.records if (r.uri, r.seq) in live]
+            written = self._upsert(part, rows)
+            changed += written
+            self.lacking += len(rows) - written
+            taken = _ended(part)
+            ended |= taken
+            if written == len(rows):
+                waiting.append(path) if taken else self._applied(path)
+        lost = sorted(ended - carried(con, ended))
         self.index.delete(lost)
-        self.index.ledger.mark(pending)
+        self._unmarked += waiting
+        self._mark()
         return changed + len(lost)
 
-    def _upsert(self, part: Part, rows: list[ImageRecord]) -> None:
+    def _upsert(self, part: Part, rows: list[ImageRecord]) -> int:
+        """Writes those rows that have a vector; returns how many."""
         if not rows:
-            return
+            return 0
         vectors = self._vectors(part, rows)
-        self.index.upsert(
-            [
-                Point(
-                    str(row.image_id), vectors[str(row.content_id)], payload(part.collection, row)
-                )
-                for row in rows
-            ]
-        )
+        points = [
+            Point(str(r.image_id), vectors[str(r.content_id)], payload(part.collection, r))
+            for r in rows
+            if r.content_id in vectors
+        ]
+        if points:
+            self.index.upsert(points)
+        return len(points)
 
     def _vectors(self, part: Part, rows: list[ImageRecord]) -> dict[str, NDArray[np.float32]]:
         """By content: from the parts that the row part names, else from anywhere in the space."""
@@ -96,26 +120,28 @@ class Projector:
         found = self._read(part.embeddings.get(self.spec.space, []), wanted)
         missing = wanted - found.keys()
         if missing:
-            if self._known is None or any(self._known.find(c) is None for c in missing):
+            if self._known is None:
                 self._known = known_contents(self.catalog, self.spec.space)
             places = {self._known.find(content) for content in missing}
             found |= self._read(sorted(p for p in places if p), missing)
-        lost = wanted - found.keys()
-        if lost:
-            raise CatalogError(
-                f"{len(lost)} images of {part.path} have no embedding by {self.spec.name}. "
-                f"Run `pdray index` with --model {self.spec.name} to make them."
-            )
         return found
 
     def _read(self, paths: list[str], wanted: set[str]) -> dict[str, NDArray[np.float32]]:
         found: dict[str, NDArray[np.float32]] = {}
         for path in paths:
-            contents, vectors = self.catalog.vectors([path])
+            try:
+                contents, vectors = self.catalog.vectors([path])
+            except FileNotFoundError:
+                continue  # lost: the same content may lie elsewhere, else it counts as lacking
             for content, vector in zip(contents, vectors, strict=True):
                 if content in wanted:
                     found.setdefault(content, vector)
         return found
+
+    def _applied(self, path: str) -> None:
+        self._unmarked.append(path)
+        if len(self._unmarked) >= _MARK_EVERY:
+            self._mark()
 
     def _mark(self) -> None:
         if self._unmarked:
@@ -128,21 +154,6 @@ class Projector:
         self.index.close()
 
 
-def _live_uris(con: duckdb.DuckDBPyConnection, part: str) -> set[str]:
-    rows = con.execute("SELECT uri FROM live WHERE part = ? AND status = 'ok'", [part]).fetchall()
-    return {row[0] for row in rows}
-
-
-def _carried(con: duckdb.DuckDBPyConnection, image_ids: set[str]) -> set[str]:
-    """Which of these ids a live whole row carries."""
-    rows = con.execute(
-        "SELECT DISTINCT image_id::BLOB FROM live WHERE status = 'ok' AND hex(image_id) IN "
-        "(SELECT unnest(?::VARCHAR[]))",
-        [[i.replace("-", "").upper() for i in image_ids]],
-    ).fetchall()
-    return {_uuid(row[0]) for row in rows}
-
-
-def _uuid(value: bytes) -> str:
-    digits = value.hex()
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+def _ended(part: Part) -> set[str]:
+    """Image ids of rows that may take a point away."""
+    return {r.image_id for r in part.records if r.image_id and r.status != "ok"}

@@ -193,11 +193,13 @@ class _Run:
                 if projector.pending(collection):
                     self.watch(Progress("projecting"))
                     projector.catch_up(collection)
+                self.report.pending = len(projector.pending(collection))
+                if final and projector.lacking:
+                    self.report.notes.append(_lacking(projector.lacking, self.spec.name))
                 if final and self.report.embedded:
                     projector.index.optimise()
             finally:
                 projector.close()
-            self.report.pending = 0
         except IndexUnavailable as error:
             self.report.pending = len(self.catalog.parts(collection))
             if final:
@@ -326,6 +328,13 @@ class _Run:
             run_id, collection = self.report.run_id, self.settings.collection
             moves.commit_tombstones(self.catalog, collection, run_id, gone)
             self.report.deleted = len(gone)
+
+
+def _lacking(images: int, model: str) -> str:
+    return (
+        f"{images} images of the collection have no embedding by {model} yet: index their folders "
+        f"with --model {model} too, and with --full if that leaves any."
+    )
 
 
 def _start_record(
