@@ -7,11 +7,13 @@ a row it keeps whole. Pixels travel as one binary value, read without a copy.
 import logging
 import os
 import pickle
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,7 @@ from pdray.catalog.units import Unit
 from pdray.catalog.view import KnownContents
 from pdray.errors import PdrayError
 from pdray.index.target import IndexTarget
-from pdray.ingest.placement import Placement
+from pdray.ingest.placement import COMMIT_CPUS, EMBED_CPUS, Placement
 from pdray.ingest.project import Projector
 from pdray.ingest.stages import (
     Committed,
@@ -54,13 +56,14 @@ class Cluster:
     ) -> Iterator[Committed]:
         """Streams units through the cluster; yields each as it is committed, in any order."""
         _quiet()
-        job_ref, known_ref = ray.put(job), ray.put(known)
+        # In a list, so that each process fetches it itself, uncopied. The driver holds it so long.
+        shared = (job, [ray.put(known)])
         stream = iter(units)
         while wave := list(islice(stream, _WAVE)):
             rows = [{"value": pickle.dumps(unit)} for unit in wave]
             dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
             build = _on_gpus if placement.gpus else _on_cpus
-            dataset = build(dataset, (job_ref, known_ref), placement)
+            dataset = build(dataset, shared, placement)
             for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
                 for value in batch.column("value"):
                     yield pickle.loads(value.as_py())
@@ -71,11 +74,35 @@ class Cluster:
 
 
 @contextmanager
-def cluster(address: str | None, known_bytes: int = 0) -> Iterator[Cluster]:
-    """A connection to the Ray at an address, or to one started here for the block."""
+def cluster(address: str | None, log: Path, known_bytes: int = 0) -> Iterator[Cluster]:
+    """A connection to the Ray at an address, or to one started here for the block.
+
+    What Ray's C++ core writes to standard error, past all logging, goes to the file `log`.
+    """
+    with _native_errors_to(log), _connected(address, known_bytes):
+        resources = ray.cluster_resources()
+        yield Cluster(int(resources.get("CPU", 1)), int(resources.get("GPU", 0)))
+
+
+@contextmanager
+def _native_errors_to(log: Path) -> Iterator[None]:
+    """Python keeps the real standard error; descriptor 2 leads to the file for the block."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    before, kept = sys.stderr, os.dup(2)
+    with log.open("wb") as file, os.fdopen(kept, "w", buffering=1, closefd=False) as ours:
+        os.dup2(file.fileno(), 2)
+        sys.stderr = ours
+        try:
+            yield
+        finally:
+            sys.stderr = before
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+@contextmanager
+def _connected(address: str | None, known_bytes: int) -> Iterator[None]:
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
-    # Ray's C++ core writes to standard error past all logging: that every actor pool has arguments.
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if address:
         ray.init(address=address, **quiet)
     else:
@@ -87,8 +114,7 @@ def cluster(address: str | None, known_bytes: int = 0) -> Iterator[Cluster]:
             **quiet,
         )
     try:
-        resources = ray.cluster_resources()
-        yield Cluster(int(resources.get("CPU", 1)), int(resources.get("GPU", 0)))
+        yield
     finally:
         ray.shutdown()
 
@@ -110,7 +136,7 @@ def _on_cpus(dataset: Any, shared: tuple[Any, ...], placement: Placement) -> Any
         fn_constructor_args=shared,
         batch_size=1,
         batch_format="pyarrow",
-        num_cpus=placement.threads,
+        num_cpus=placement.encoder_cpus,
         compute=ray.data.ActorPoolStrategy(size=placement.encoders),
     )
 
@@ -121,23 +147,22 @@ def _on_gpus(dataset: Any, shared: tuple[Any, ...], placement: Placement) -> Any
     decoded = dataset.map_batches(
         _Decode,
         fn_constructor_args=shared,
-        num_cpus=1,
+        num_cpus=placement.decoder_cpus,
         compute=pool(size=placement.decoders),
         **common,
     )
-    # CPU shares differ from stage to stage: equal ones make Ray fuse two stages into one process.
     embedded = decoded.map_batches(
         _Embed,
         fn_constructor_args=shared,
-        num_cpus=0.25,
-        num_gpus=placement.gpus / placement.encoders,
+        num_cpus=EMBED_CPUS,
+        num_gpus=placement.encoder_gpus,
         compute=pool(size=placement.encoders),
         **common,
     )
     return embedded.map_batches(
         _Commit,
         fn_constructor_args=shared,
-        num_cpus=0.1,
+        num_cpus=COMMIT_CPUS,
         compute=pool(size=max(1, placement.encoders)),
         **common,
     )
@@ -146,16 +171,16 @@ def _on_gpus(dataset: Any, shared: tuple[Any, ...], placement: Placement) -> Any
 class _Process:
     """All of a unit's work in one process."""
 
-    def __init__(self, job: Job, known: KnownContents) -> None:
-        self.worker = Worker(_fetch(job), _fetch(known))
+    def __init__(self, job: Job, known: list[Any]) -> None:
+        self.worker = Worker(job, ray.get(known[0]))
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         return _row(self.worker.process(_value(batch)))
 
 
 class _Decode:
-    def __init__(self, job: Job, known: KnownContents) -> None:
-        self.job, self.known = _fetch(job), _fetch(known)
+    def __init__(self, job: Job, known: list[Any]) -> None:
+        self.job, self.known = job, ray.get(known[0])
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         decoded = decode(self.job, self.known, _value(batch), None)
@@ -165,8 +190,8 @@ class _Decode:
 
 
 class _Embed:
-    def __init__(self, job: Job, known: KnownContents) -> None:
-        self.job = _fetch(job)
+    def __init__(self, job: Job, known: list[Any]) -> None:
+        self.job = job
         self.encoder = build_encoder(self.job)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
@@ -180,8 +205,8 @@ class _Embed:
 
 
 class _Commit:
-    def __init__(self, job: Job, known: KnownContents) -> None:
-        self.job = _fetch(job)
+    def __init__(self, job: Job, known: list[Any]) -> None:
+        self.job = job
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         decoded, vectors = _value(batch)
@@ -198,10 +223,6 @@ def _row(value: object, **buffers: pa.Buffer) -> pa.Table:
         offsets = pa.py_buffer(np.array([0, buffer.size], np.int64))
         columns[name] = pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, buffer])
     return pa.table(columns)
-
-
-def _fetch(value: Any) -> Any:
-    return ray.get(value) if isinstance(value, ray.ObjectRef) else value
 
 
 class Projection:

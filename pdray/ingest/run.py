@@ -250,7 +250,9 @@ class _Run:
         from pdray.ingest import compose  # Ray takes seconds to import: only where it has work
 
         self.watch(Progress("starting", 0, 0, todo))
-        with compose.cluster(self.settings.ray_address, known.nbytes) as cluster:
+        with compose.cluster(
+            self.settings.ray_address, self.settings.state_dir / "ray.log", known.nbytes
+        ) as cluster:
             shape = self._place(cluster)
             units = self._cut(moved.rest(planner.items()), todo, shape)
             self._stream(cluster, self._job(shape.threads), known, units, shape, todo)
