@@ -7,7 +7,7 @@ from typing import Any
 
 from pdray.catalog import lease, pointer, runs
 from pdray.catalog.catalog import Catalog
-from pdray.catalog.view import connect, live_records, load_live
+from pdray.catalog.view import connect, live_records, live_versions, load_live
 from pdray.config import Settings
 from pdray.errors import CatalogError, IndexUnavailable
 from pdray.index.opening import open_index, rebuild_index
@@ -103,12 +103,12 @@ def verify(settings: Settings, target: IndexTarget) -> Agreement:
     spec = serving(catalog, name).spec
     result = Agreement(name)
     wanted: dict[str, tuple[object, ...]] = {}
-    for row in live_records(catalog, name, "ok"):
+    for image_id, uri, *rest in live_versions(catalog, name):
         result.images += 1
-        if str(row.image_id) in wanted:
+        if image_id in wanted:
             result.shared_ids += 1
-            _example(result, f"{row.uri} shares its id {row.image_id} with another image")
-        wanted[str(row.image_id)] = (row.uri, row.version, row.seq, row.content_id)
+            _example(result, f"{uri} shares its id {image_id} with another image")
+        wanted[image_id] = (uri, *rest)
     fields = ["uri", "version", "seq", "content_id"]
     with open_index(target, spec.space, spec.dim) as index:
         for point, payload in index.scroll(name, fields):

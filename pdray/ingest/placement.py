@@ -1,8 +1,13 @@
 """How many processes of what kind: a function of the cluster and of what the user fixed."""
 
+import math
 from dataclasses import dataclass
 
 _MOST_LOCAL_COPIES = 8  # of the model in memory, where CPUs run it
+# What the processes beside the decoders ask of the CPUs where GPUs do the work. The shares differ,
+# because equal ones make Ray fuse two stages into one process.
+EMBED_CPUS = 0.25
+COMMIT_CPUS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,18 +16,38 @@ class Placement:
 
     Without GPUs each of `encoders` processes does all of a unit's work with `threads` threads: no
     pixel leaves its process, and nothing waits. With GPUs `decoders` processes feed `encoders`
-    processes that hold one GPU each.
+    processes that hold one GPU each, or share it. `cpus` are the cluster's, 0 where they don't
+    matter.
     """
 
     gpus: int
     encoders: int
     decoders: int
     threads: int
+    cpus: int = 0
 
     @property
     def workers(self) -> int:
         """Processes that can hold a unit at a time."""
         return self.encoders + self.decoders
+
+    @property
+    def encoder_cpus(self) -> float:
+        """What one encoder asks of Ray where CPUs do the work: never more than there is, because
+        Ray waits without end for what can't be had.
+        """
+        return _share(self.threads, self.cpus, self.encoders)
+
+    @property
+    def decoder_cpus(self) -> float:
+        """What one decoder asks of Ray; the encoders and committers fit beside all of them."""
+        taken = (EMBED_CPUS + COMMIT_CPUS) * self.encoders
+        return _share(1, max(0.1, self.cpus - taken) if self.cpus else 0, self.decoders)
+
+    @property
+    def encoder_gpus(self) -> float:
+        """What one encoder asks of Ray: a whole GPU, or a part of one that divides it."""
+        return 1.0 if self.encoders <= self.gpus else 1 / -(-self.encoders // self.gpus)
 
 
 def place(
@@ -37,7 +62,14 @@ def place(
     cpus = max(1, cpus)
     if gpus:
         pool = encoders or gpus
-        return Placement(gpus, pool, decoders or max(1, cpus - pool), threads or 1)
+        return Placement(gpus, pool, decoders or max(1, cpus - pool), threads or 1, cpus)
     # One thread a process uses a core best; more only so that the copies of the model stay few.
     copies = encoders or (max(1, cpus // threads) if threads else min(cpus, _MOST_LOCAL_COPIES))
-    return Placement(0, copies, 0, threads or max(1, cpus // copies))
+    return Placement(0, copies, 0, threads or max(1, cpus // copies), cpus)
+
+
+def _share(wanted: float, available: float, processes: int) -> float:
+    """`wanted`, or what is left for each process in hundredths, rounded down."""
+    if not available or wanted * processes <= available:
+        return wanted
+    return max(0.01, math.floor(100 * available / processes) / 100)
