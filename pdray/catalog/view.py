@@ -123,6 +123,51 @@ def live_versions(
             yield str(uuid.UUID(bytes=image_id)), uri, version, seq, text
 
 
+def whole(con: duckdb.DuckDBPyConnection) -> int:
+    """How many rows of table `live` are whole."""
+    return int(con.execute("SELECT count(*) FROM live WHERE status = 'ok'").fetchall()[0][0])
+
+
+def live_by_part(
+    con: duckdb.DuckDBPyConnection, parts: Sequence[str]
+) -> Iterator[tuple[str, set[tuple[str, int]]]]:
+    """(part, {(uri, seq)} of its live whole rows) for each of these sorted parts, in one pass.
+
+    Other queries may use `con` meanwhile.
+    """
+    con.register("parts_", pa.table({"part": pa.array(parts, pa.string())}))
+    con.execute("CREATE OR REPLACE TABLE wanted_parts AS SELECT * FROM parts_")
+    con.unregister("parts_")
+    cursor = con.cursor().execute(
+        "SELECT part, uri, seq FROM live SEMI JOIN wanted_parts USING (part) "
+        "WHERE status = 'ok' ORDER BY part"
+    )
+    groups = groupby(_stream(cursor), key=itemgetter(0))
+    group = next(groups, None)
+    for part in parts:
+        rows: set[tuple[str, int]] = set()
+        if group is not None and group[0] == part:
+            rows = {(uri, seq) for _, uri, seq in group[1]}
+            group = next(groups, None)
+        yield part, rows
+
+
+def carried(con: duckdb.DuckDBPyConnection, image_ids: Iterable[str]) -> set[str]:
+    """Which of these ids a live whole row carries."""
+    ids = [uuid.UUID(image_id).bytes for image_id in image_ids]
+    con.register("ids_", pa.table({"image_id": pa.array(ids, pa.binary(16))}))
+    rows = con.execute(
+        "SELECT DISTINCT image_id FROM live SEMI JOIN ids_ USING (image_id) WHERE status = 'ok'"
+    ).fetchall()
+    con.unregister("ids_")
+    return {str(uuid.UUID(bytes=row[0])) for row in rows}
+
+
+def _stream(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    while rows := cursor.fetchmany(10_000):
+        yield from rows
+
+
 class KnownContents:
     """Which contents have a vector in a space, and in which part: sorted ids for binary search.
 
