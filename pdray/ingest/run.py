@@ -245,7 +245,8 @@ class _Run:
         known: KnownContents,
     ) -> None:
         todo = plan.work - len(moved.pairs)
-        if not todo:
+        if todo == plan.retries and not self._readable(planner.items(retries=True)):
+            self.report.failed += todo  # as before: their rows say it already
             return
         from pdray.ingest import compose  # Ray takes seconds to import: only where it has work
 
@@ -256,6 +257,16 @@ class _Run:
             shape = self._place(cluster)
             units = self._cut(moved.rest(planner.items()), todo, shape)
             self._stream(cluster, self._job(shape.threads), known, units, shape, todo)
+
+    def _readable(self, items: Iterator[Item]) -> bool:
+        """Whether any of these can be read now. Stops at the first: Ray is started for no less."""
+        for item in items:
+            try:
+                self._read_item(item)
+            except OSError:
+                continue
+            return True
+        return False
 
     def _place(self, cluster: "Cluster") -> Placement:
         ingest = self.settings.ingest
