@@ -191,9 +191,9 @@ class KnownContents:
 
     def find(self, content_id: str) -> str | None:
         """The embedding part that holds a content; None for an unknown one."""
-        wanted = np.bytes_(bytes.fromhex(content_id))
-        at = int(np.searchsorted(self.ids, wanted))
-        if at < len(self.ids) and self.ids[at] == wanted:
+        wanted = np.frombuffer(bytes.fromhex(content_id), "S16")
+        at = int(np.searchsorted(self.ids, wanted)[0])
+        if at < len(self.ids) and self.ids[at] == wanted[0]:
             return self.parts[int(self.part[at])]
         return None
 
