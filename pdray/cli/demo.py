@@ -17,7 +17,11 @@ from pdray.models.resolve import resolve
 from pdray.samples.collection import write_collection
 from pdray.search.query import Query, search
 
-_SAMPLE_QUERIES = ("a red circle", "a blue star on a striped background", "two green triangles")
+_SAMPLE_QUERIES = (
+    "a purple heart on a black background",
+    "a blue shape on a yellow background",
+    "something red on a white background",
+)
 _OWN_QUERIES = ("people outdoors", "a landscape with water", "something red")
 _SEED = 2026
 
