@@ -55,10 +55,11 @@ def run_status(flags: dict[str, Any], as_json: bool) -> None:
 def _last_run(run: dict[str, Any] | None) -> str:
     if run is None:
         return ""
+    at = f"{run['started_at'][:16].replace('T', ' ')} UTC"
     if run["report"] is None:
-        return f"{run['started_at']} (running, or stopped short)"
+        return f"{at} (running, or stopped short)"
     report = run["report"]
-    return f"{run['started_at']}, {report['read']} read in {duration(report['seconds'])}"
+    return f"{at}, {report['read']} read in {duration(report['seconds'])}"
 
 
 def run_errors(flags: dict[str, Any], as_json: bool) -> None:

@@ -162,8 +162,10 @@ def _answer_many(settings: Settings, path: Path, limit: int) -> None:
 def _read(path: Path, limit: int) -> Iterator[Query]:
     try:
         lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The queries {path} can't be read: {error}.") from error
+    except OSError as error:
+        raise UsageError(f"The queries {path} can't be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"The queries {path} are no text: write JSON lines in UTF-8.") from error
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -171,6 +173,8 @@ def _read(path: Path, limit: int) -> Iterator[Query]:
             document = json.loads(line)
             text, image = document.get("text"), document.get("image")
             yield _query(text, Path(image) if image else None, int(document.get("limit", limit)))
+        except UsageError as error:
+            raise UsageError(f"Line {number} of {path}: {error}") from error
         except (ValueError, AttributeError, TypeError) as error:
             raise UsageError(
                 f'Line {number} of {path} is no query: write {{"text": "..."}}, with "image" and '

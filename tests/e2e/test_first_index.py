@@ -177,3 +177,12 @@ def test_help_lists_every_command(pdray):
     shown = pdray("--help").out
     commands = "index search status errors verify rebuild samples doctor demo benchmark models"
     assert [word for word in commands.split() if f"  {word} " not in shown] == []
+
+
+@pytest.mark.parametrize("line", ['["red"]', '{"text": 3}', '{"words": "red"}', "red"])
+def test_a_line_that_is_no_query_is_named(indexed, pdray, tmp_path, line):
+    path = tmp_path / "queries.jsonl"
+    path.write_text('{"text": "blue"}\n\n' + line + "\n")
+    done = pdray("search", "--queries", path, "-w", indexed.workspace, "--json", expect=2)
+    assert done.sentence.startswith(f"Line 3 of {path}")
+    assert done.out == ""
