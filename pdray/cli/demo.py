@@ -34,13 +34,14 @@ def run_demo(images: Path | None, out: Path, count: int) -> None:
     model, warning = ("builtin", None) if images is None else _model()
     if warning:
         console.print(f"[yellow]{escape(warning)}[/]")
-    settings = load({"workspace": str(out / "workspace"), "model": model})
+    # A workspace for each folder: what one demo indexed must not turn up in the next.
+    workspace = out / (f"workspace-{images.resolve().name}" if images else "workspace")
+    settings = load({"workspace": str(workspace), "model": model})
     show(indexed(settings, [str(folder)], Options()))
     _search(settings, out, _SAMPLE_QUERIES if images is None else _OWN_QUERIES)
-    workspace = escape(str(out / "workspace"))
     console.print(f"\nThe contact sheets are in [bold]{escape(str(out))}[/]. Now try:")
-    console.print(f'  [bold].venv/bin/pdray search -w {workspace} "what you look for"[/]')
-    console.print(f"  [bold].venv/bin/pdray status -w {workspace}[/]")
+    console.print(f'  [bold].venv/bin/pdray search -w {escape(str(workspace))} "what you look for"[/]')
+    console.print(f"  [bold].venv/bin/pdray status -w {escape(str(workspace))}[/]")
 
 
 def _draw_scenes(folder: Path, count: int) -> None:
