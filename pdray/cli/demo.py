@@ -40,7 +40,9 @@ def run_demo(images: Path | None, out: Path, count: int) -> None:
     show(indexed(settings, [str(folder)], Options()))
     _search(settings, out, _SAMPLE_QUERIES if images is None else _OWN_QUERIES)
     console.print(f"\nThe contact sheets are in [bold]{escape(str(out))}[/]. Now try:")
-    console.print(f'  [bold].venv/bin/pdray search -w {escape(str(workspace))} "what you look for"[/]')
+    console.print(
+        f'  [bold].venv/bin/pdray search -w {escape(str(workspace))} "what you look for"[/]'
+    )
     console.print(f"  [bold].venv/bin/pdray status -w {escape(str(workspace))}[/]")
 
 
