@@ -1,9 +1,10 @@
 """File < environment < flags, into one Settings tree. The only reader of the environment."""
 
+import difflib
 import hashlib
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pdray.config.settings import SECTIONS, Settings, settings_by_name
 from pdray.errors import UsageError
 
 FILE_NAME = "pdray.toml"
+_TESTS = "PDRAY_TEST_"  # variables that the tests read themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +95,20 @@ def _flatten(document: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
 
 def _environment_layer(environ: Mapping[str, str], here: Path) -> _Layer:
     where = {name: f"PDRAY_{name.upper()}" for name in settings_by_name()}
+    _refuse_unknown(environ, {*where.values(), "PDRAY_CONFIG"})
     if not environ.get(where["ray_address"]):
         where["ray_address"] = "RAY_ADDRESS"  # what `ray job submit` sets
     values = {name: environ[key] for name, key in where.items() if environ.get(key)}
     return _Layer(values, here, True, where)
+
+
+def _refuse_unknown(environ: Mapping[str, str], known: Iterable[str]) -> None:
+    """A misspelt variable would otherwise be passed over, and its default hold in silence."""
+    for name in environ:
+        if name.startswith("PDRAY_") and not name.startswith(_TESTS) and name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            meant = f"did you mean {near[0]}?" if near else "unset it, or see the README's table."
+            raise UsageError(f"The environment's {name} is no setting; {meant}")
 
 
 def _flag_layer(flags: Mapping[str, Any], here: Path) -> _Layer:

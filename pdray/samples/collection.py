@@ -73,7 +73,7 @@ def write_collection(
     """
     if count < 1 or not 16 <= sides[0] <= sides[1]:
         raise UsageError(
-            f"A collection of {count} scenes with sides {sides} can't be drawn; "
+            f"{count} scenes with sides of {sides[0]} to {sides[1]} pixels can't be drawn; "
             "ask for one scene or more, with sides of 16 pixels or more, the lesser first."
         )
     out.mkdir(parents=True, exist_ok=True)

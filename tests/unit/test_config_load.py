@@ -145,6 +145,28 @@ def test_switches_are_read_from_words(cwd: Path, text: str, value: bool) -> None
     assert load(environ={"PDRAY_QDRANT_VERIFY": text}, cwd=cwd).qdrant.verify is value
 
 
+def test_rays_own_variable_names_the_cluster_unless_ours_does(cwd: Path) -> None:
+    ray = {"RAY_ADDRESS": "ray-head:6379"}
+    assert load({}, environ=ray, cwd=cwd).ray_address == "ray-head:6379"
+    ours = {**ray, "PDRAY_RAY_ADDRESS": "other:6379"}
+    assert load({}, environ=ours, cwd=cwd).ray_address == "other:6379"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("PDRAY_INGEST_UNITSIZE", "did you mean PDRAY_INGEST_UNIT_SIZE"),
+        ("PDRAY_ZZZ", "is no setting"),
+    ],
+)
+def test_a_misspelt_variable_is_said_instead_of_passed_over(
+    cwd: Path, name: str, words: str
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        load({}, environ={name: "8"}, cwd=cwd)
+    load({}, environ={"PDRAY_TEST_QDRANT_URL": "http://127.0.0.1:6333"}, cwd=cwd)
+
+
 def test_a_missing_named_file_and_an_unknown_flag_are_wrong_usage(cwd: Path) -> None:
     with pytest.raises(UsageError, match=r"none\.toml does not exist"):
         load({"config": "none.toml"}, environ={}, cwd=cwd)
