@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pdray import log
 from pdray.errors import PdrayError, UsageError
 
 app = typer.Typer(
@@ -227,6 +228,7 @@ def main() -> None:
     """The entry point: one sentence for an error, a traceback only with --debug."""
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    log.configure(verbose=debug)
     try:
         app(prog_name="pdray")
     except PdrayError as error:
