@@ -175,7 +175,7 @@ def demo(
         Path | None, typer.Option("--images", metavar="DIR", help="Your own images.")
     ] = None,
     once: Annotated[
-        bool, typer.Option("--once", help="For scripts: never wait for anything.")
+        bool, typer.Option("--once", help="End after the searches (as it does now anyway).")
     ] = False,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to put it.")] = Path(
         "demo"

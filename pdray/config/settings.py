@@ -67,10 +67,13 @@ class IngestSettings:
         int, About(whole(1, 512), "Most images that are read, embedded and committed together.")
     ] = 512
     decode_workers: Annotated[
-        int | None, About(whole(1), "Processes that read and decode.", "by the cores")
+        int | None, About(whole(1), "Processes that read and decode for GPUs.", "by the cores")
     ] = None
     encoders: Annotated[
-        int | None, About(whole(1), "Processes that run the model.", "one a GPU, or one")
+        int | None,
+        About(
+            whole(1), "Processes that run the model.", "one a GPU, else one a core and 8 at most"
+        ),
     ] = None
     threads: Annotated[
         int | None, About(whole(1), "Threads of each model process.", "by the cores")
