@@ -22,12 +22,14 @@ class ImageRef:
     """One image as a listing tells it, without reading it.
 
     `uri` is canonical and percent-encoded (`file:///a/b%20c.jpg`), so it is always valid UTF-8.
-    `version` changes when the content may have changed (etag, or mtime in ns and size).
+    `version` changes when the content may have changed (etag, or mtime in ns and size). `place` is
+    the source's own note of where in a container the bytes lie; nobody else reads it.
     """
 
     uri: str
     size: int
     version: str
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What an image says of itself (EXIF and XMP), in SI units; None where it says nothing."""
+    """What an image, or its source beside it, says of it, in SI units; None for nothing."""
 
     taken_at: str | None = None  # ISO 8601 as the camera wrote it; with offset where it is known
     camera_make: str | None = None
@@ -128,6 +130,8 @@ class Metadata:
     description: str | None = None
     keywords: tuple[str, ...] = ()
     rating: int | None = None  # 0 to 5, -1 rejected
+    caption: str | None = None  # what the source says beside the image: a sidecar, a column
+    extra: str | None = None  # whatever else it says, a JSON object
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,8 @@ class Catalog:
             raise CatalogError(
                 f"{self.store.url}/{_FORMAT_FILE} is not pdray's. Name another workspace."
             )
+        if written < schema.FORMAT and create:
+            self.store.replace(_FORMAT_FILE, fresh)
         if written > schema.FORMAT:
             raise CatalogError(
                 f"The workspace {self.store.url} has format {written}, this pdray reads up to "

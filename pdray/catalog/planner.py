@@ -25,6 +25,7 @@ _LISTING = pa.schema(
         pa.field("size", pa.int64()),
         pa.field("version", pa.string()),
         pa.field("source", pa.int32()),
+        pa.field("place", pa.string()),
         pa.field("failure_kind", pa.string()),
         pa.field("failure_reason", pa.string()),
     ]
@@ -53,7 +54,7 @@ class Planner:
         self._con.register("listing_", _LISTING.empty_table())
         self._con.execute("CREATE TABLE listing AS SELECT * FROM listing_")
         self._con.unregister("listing_")
-        self._rows: list[tuple[str, int, str, int, str | None, str | None]] = []
+        self._rows: list[tuple[str, int, str, int, str, str | None, str | None]] = []
         self._roots: list[str] = []
         self._unreadable: list[str] = []
 
@@ -66,12 +67,14 @@ class Planner:
     def add(self, entry: ImageRef | Failure, source: int) -> None:
         """One entry of a listing."""
         if isinstance(entry, ImageRef):
-            self._rows.append((entry.uri, entry.size, entry.version, source, None, None))
+            self._rows.append(
+                (entry.uri, entry.size, entry.version, source, entry.place, None, None)
+            )
         else:
             # What can't even be listed has no version: its kind stands in, so that the same
             # fault is unchanged on the next run.
             version = f"unlisted-{entry.kind}"
-            self._rows.append((entry.uri, 0, version, source, entry.kind, entry.reason))
+            self._rows.append((entry.uri, 0, version, source, "", entry.kind, entry.reason))
         if len(self._rows) >= _BATCH:
             self._flush()
 
@@ -230,7 +233,7 @@ class Planner:
         yield from (_left(row) for row in rows if covers(row[0]))
 
 
-_ITEM = "uri, size, version, seq, source, image_id, content_id, born"
+_ITEM = "uri, size, version, seq, source, image_id, content_id, born, place"
 
 # A deleted row's image id is not carried: a file that comes back is seen for the first time again.
 _COMPARE = """
@@ -239,7 +242,7 @@ WITH seen AS (
   SELECT * FROM listing QUALIFY row_number() OVER (PARTITION BY uri ORDER BY source) = 1
 )
 SELECT
-  s.uri, s.size, s.version, s.source, s.failure_kind, s.failure_reason,
+  s.uri, s.size, s.version, s.source, s.place, s.failure_kind, s.failure_reason,
   coalesce(v.seq, 0) + 1 AS seq,
   0 AS born,
   CASE WHEN v.status <> 'deleted' THEN v.image_id END AS image_id,
@@ -273,9 +276,9 @@ CREATE OR REPLACE TEMP TABLE arrived AS
 """
 
 
-def _item(row: tuple[str, int, str, int, int, bytes | None, bytes | None, int]) -> Item:
-    uri, size, version, seq, source, image, content, born = row
-    return Item(uri, size, version, seq, source, _uuid_text(image), _hex(content), born)
+def _item(row: tuple[str, int, str, int, int, bytes | None, bytes | None, int, str]) -> Item:
+    uri, size, version, seq, source, image, content, born, place = row
+    return Item(uri, size, version, seq, source, _uuid_text(image), _hex(content), born, place)
 
 
 def _left(row: tuple[str, int, str, int, str, bytes | None, bytes | None, str]) -> Vanished:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from pdray.records import Failure, ImageRecord, Metadata, ModelSpec, Thumbnail
 
-FORMAT = 1  # of the workspace; a newer one is refused in words
+# Of the workspace. A newer one is refused in words, an older one is read as it is and raised by the
+# first run that writes. 2 added the columns caption and extra.
+FORMAT = 2
 META = b"pdray"  # the key of our document in the Parquet schema's metadata
 
 _METADATA = [
@@ -31,6 +33,8 @@ _METADATA = [
     pa.field("description", pa.string()),
     pa.field("keywords", pa.list_(pa.string())),
     pa.field("rating", pa.int32()),
+    pa.field("caption", pa.string()),
+    pa.field("extra", pa.string()),
 ]
 _PLAIN = ["uri", "size", "version", "seq", "status", "run_id", "width", "height", "format", "space"]
 
@@ -85,7 +89,10 @@ def _row(record: ImageRecord) -> dict[str, Any]:
 
 
 def records(table: pa.Table) -> Iterator[ImageRecord]:
-    """The inverse of `rows_table`; columns beyond ROWS are passed over."""
+    """The inverse of `rows_table`; columns beyond ROWS are passed over, missing ones are null."""
+    for field in ROWS:
+        if field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
     for batch in table.select(ROWS.names).to_batches():
         for row in batch.to_pylist():
             yield _record(row)

@@ -26,6 +26,7 @@ class Item:
     image_id: str | None = None  # carried forward; None at first sight
     content_id: str | None = None  # of the live row, where that row is whole
     born: int = 0  # goes into a new image id where the uri's first id lives on elsewhere
+    place: str = ""  # as in ImageRef
 
 
 @dataclass(frozen=True, slots=True)

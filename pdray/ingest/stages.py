@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from pdray.catalog.catalog import Catalog, new_attempt
 from pdray.catalog.units import Item, Unit
 from pdray.catalog.view import KnownContents
-from pdray.images.errors import ImageError
-from pdray.images.examine import Examined, examine
+from pdray.images.examine import Examined
+from pdray.ingest.looking import look_at
+from pdray.ingest.reading import read
 from pdray.records import Failure, ImageRecord, ModelSpec, image_id
-from pdray.records import content_id as content_id_of
-from pdray.sources.failure import failure as failure_of
 from pdray.sources.protocol import Source
 
 if TYPE_CHECKING:
@@ -79,7 +78,14 @@ def decode(job: Job, known: KnownContents, unit: Unit, pool: ThreadPoolExecutor 
     """Reads and decodes every image of a unit, each on its own: a bad one becomes a failed row."""
     began, started = time.time(), time.perf_counter()
     attempt = new_attempt()
-    looked = (pool.map if pool else map)(lambda item: _look(job, known, item), unit.items)
+    looked = look_at(
+        read(job.sources, unit.items),
+        known,
+        job.spec.preprocessing,
+        pool,
+        thumbnail_side=job.thumbnail_side,
+        max_pixels=job.max_pixels,
+    )
     shape = (job.spec.preprocessing.height, job.spec.preprocessing.width, 3)
     pixels = np.empty((len(unit.items), *shape), np.uint8)
     records: list[ImageRecord] = []
@@ -91,12 +97,12 @@ def decode(job: Job, known: KnownContents, unit: Unit, pool: ThreadPoolExecutor 
         if isinstance(found, Failure):
             records.append(failed_row(job.run_id, item, found))
             continue
-        examined, part = found
+        examined = found.examined
         size += item.size
         records.append(_row(job, item, examined))
         thumbnails.append(examined.thumbnail)
-        if part:
-            reused.add(part)
+        if found.part:
+            reused.add(found.part)
         elif examined.content_id not in contents:
             pixels[len(contents)] = examined.pixels[job.spec.preprocessing.pixel_key]
             contents[examined.content_id] = None
@@ -114,24 +120,6 @@ def decode(job: Job, known: KnownContents, unit: Unit, pool: ThreadPoolExecutor 
         began,
         seconds,
     )
-
-
-def _look(job: Job, known: KnownContents, item: Item) -> tuple[Examined, str | None] | Failure:
-    try:
-        data = job.sources[item.source].read(item.uri)
-    except OSError as error:
-        return failure_of(item.uri, "read", error)
-    part = known.find(content_id_of(data)) if len(known) else None
-    wanted = () if part else (job.spec.preprocessing,)
-    try:
-        examined = examine(
-            data, wanted, thumbnail_side=job.thumbnail_side, max_pixels=job.max_pixels
-        )
-    except ImageError as error:
-        return Failure(item.uri, "decode", error.kind, error.reason)
-    except Exception as error:  # whatever one image sets off must not cost its unit, for ever
-        return Failure(item.uri, "decode", "unexpected", f"It upset the decoder: {error!r}.")
-    return examined, part
 
 
 def failed_row(run_id: str, item: Item, failure: Failure) -> ImageRecord:

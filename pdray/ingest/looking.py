@@ -1,0 +1,47 @@
+"""From the bytes of images to what is known of them: decoded, hashed, measured."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from pdray.catalog.units import Item
+from pdray.catalog.view import KnownContents
+from pdray.images.errors import ImageError
+from pdray.images.examine import Examined, examine
+from pdray.records import Failure, Preprocessing, content_id
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """An image that was decoded. `part` is the embedding part that knows its content already."""
+
+    examined: Examined
+    part: str | None
+
+
+def look_at(
+    read: Iterable[tuple[Item, bytes | Failure]],
+    known: KnownContents,
+    rule: Preprocessing,
+    pool: ThreadPoolExecutor | None,
+    *,
+    thumbnail_side: int,
+    max_pixels: int,
+) -> Iterator[Looked | Failure]:
+    """What each image is, in order. Pixels are made only of contents that are not known."""
+
+    def look(one: tuple[Item, bytes | Failure]) -> Looked | Failure:
+        item, data = one
+        if isinstance(data, Failure):
+            return data
+        part = known.find(content_id(data)) if len(known) else None
+        wanted = () if part else (rule,)
+        try:
+            examined = examine(data, wanted, thumbnail_side=thumbnail_side, max_pixels=max_pixels)
+        except ImageError as error:
+            return Failure(item.uri, "decode", error.kind, error.reason)
+        except Exception as error:  # whatever one image sets off must not cost its unit, for ever
+            return Failure(item.uri, "decode", "unexpected", f"It upset the decoder: {error!r}.")
+        return Looked(examined, part)
+
+    return (pool.map if pool else map)(look, read)
