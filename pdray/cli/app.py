@@ -73,7 +73,10 @@ def index(
 
 @app.command()
 def search(
-    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="What to look for.")] = None,
+    text: Annotated[
+        str | None,
+        typer.Argument(metavar="TEXT", help='Words and conditions: "beach iso:>=800 -people".'),
+    ] = None,
     image: Annotated[
         Path | None, typer.Option("--image", metavar="PATH", help="An image to look for.")
     ] = None,

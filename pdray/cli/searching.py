@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from rich.markup import escape
 
 from pdray.catalog.catalog import Catalog
-from pdray.cli.output import console, print_json, shown, table
+from pdray.cli.output import console, print_json, shown, stderr, table
 from pdray.config import Settings, load
 from pdray.errors import UsageError
 from pdray.images.errors import ImageError
@@ -25,6 +26,8 @@ from pdray.search.query import Answer, Query, Towers, search, search_many
 
 if TYPE_CHECKING:
     from pdray.models.encoder import DualEncoder
+
+_MOST_VALUES = 10_000  # of a field, such as folders, that a name is looked for among
 
 
 def run_search(
@@ -69,19 +72,27 @@ def towers(settings: Settings, catalog: Catalog, images: bool) -> Iterator[Tower
     spec = serving(catalog, settings.collection).spec
     # The index first: where it can't be had, nobody should wait for a model.
     with open_index(index_target(settings), spec.space, spec.dim) as index:
-        from pdray.models.encoder import DualEncoder  # torch, by now worth its seconds
 
-        encoder = DualEncoder(
-            spec,
-            device=settings.device,
-            precision=settings.precision,
-            towers="both" if images else "text",
-        )
-        where = Filter(collection=settings.collection)
+        @cache
+        def encoder() -> "DualEncoder":
+            """Built by the first words or image: conditions alone need no model."""
+            from pdray.models.encoder import DualEncoder
+
+            return DualEncoder(
+                spec,
+                device=settings.device,
+                precision=settings.precision,
+                towers="both" if images else "text",
+            )
+
+        scope = Filter(collection=settings.collection)
         yield Towers(
-            encode_texts=encoder.encode_texts,
-            encode_image=lambda data: _encode_image(encoder, data),
-            find=lambda vector, limit: index.search(vector, limit=limit, where=where),
+            encode_texts=lambda texts: encoder().encode_texts(texts),
+            encode_image=lambda data: _encode_image(encoder(), data),
+            find=lambda vector, limit, where: index.search(vector, limit=limit, where=where),
+            browse=lambda limit, where: index.browse(where, limit=limit),
+            values=cache(lambda field: index.facet(field, scope, limit=_MOST_VALUES)),
+            scope=settings.collection,
         )
 
 
@@ -96,6 +107,8 @@ def _encode_image(encoder: "DualEncoder", data: bytes) -> NDArray[np.float32]:
 
 def show(answer: Answer) -> None:
     """The hits for a person."""
+    for note in answer.notes:
+        stderr.print(f"[yellow]Note:[/] {escape(note)}")
     if not answer.hits:
         console.print("Nothing found.")
         return
@@ -103,7 +116,8 @@ def show(answer: Answer) -> None:
     for hit in answer.hits:
         size = f"{hit.width}×{hit.height}" if hit.width else ""
         taken = (hit.taken_at or "")[:10]
-        rows.add_row(str(hit.rank), f"{hit.score:.3f}", escape(shown(hit.uri)), size, taken)
+        score = f"{hit.score:.3f}" if hit.score else ""  # conditions alone have none
+        rows.add_row(str(hit.rank), score, escape(shown(hit.uri)), size, taken)
     console.print(rows)
     took = answer.took_ms
     console.print(f"[dim]encode {took['encode']:.0f} ms, index {took['index']:.1f} ms[/]")

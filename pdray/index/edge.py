@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pdray.errors import IndexUnavailable
 from pdray.index.edge_filter import translate
 from pdray.index.edge_shard import config, create, load, one_line
-from pdray.index.filters import Filter
+from pdray.index.filters import BY_DATE, Filter, by_count, undated
 from pdray.index.generations import (
     Current,
     broken,
@@ -135,6 +135,31 @@ class EdgeIndex:
         return edge.SearchParams(
             hnsw_ef=max(HNSW_EF, 2 * limit), acorn=edge.AcornSearchParams(enable=True)
         )
+
+    def browse(self, where: Filter | None = None, *, limit: int) -> list[Found]:
+        """See Index."""
+        dated = self._page(where or Filter(), limit, edge.OrderBy(BY_DATE, edge.Direction.Desc))
+        if len(dated) < limit:
+            dated += self._page(undated(where), limit - len(dated), None)
+        return dated
+
+    def _page(self, where: Filter, limit: int, order: Any) -> list[Found]:
+        with self._saying("read"):
+            records, _ = self._shard.scroll(
+                edge.ScrollRequest(
+                    limit=limit, filter=translate(where), with_payload=True, order_by=order
+                )
+            )
+        return [Found(str(record.id), 0.0, record.payload or {}) for record in records]
+
+    def facet(
+        self, field: str, where: Filter | None = None, *, limit: int = 1000
+    ) -> dict[str, int]:
+        """See Index."""
+        request = edge.FacetRequest(field, limit=limit, exact=True, filter=translate(where))
+        with self._saying("read"):
+            hits = self._shard.facet(request).hits
+        return by_count({str(hit.value): int(hit.count) for hit in hits})
 
     def retrieve(self, ids: Sequence[str], with_vectors: bool = False) -> list[Stored]:
         """See Index."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import qdrant_edge as edge
 
-from pdray.index.filters import AnyOf, Condition, Dates, Equals, Filter, Near, Range
+from pdray.index.filters import AnyOf, Condition, Dates, Equals, Filter, Missing, Near, Range
 
 
 def translate(where: Filter | None) -> Any:
@@ -32,3 +32,5 @@ def _condition(each: Condition) -> Any:
         case Near(lon, lat, metres, field):
             circle = edge.GeoRadius(edge.GeoPoint(lon, lat), metres)
             return edge.FieldCondition(field, geo_radius=circle)
+        case Missing(field, present):
+            return edge.FieldCondition(field, is_empty=not present)

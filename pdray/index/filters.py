@@ -4,6 +4,7 @@ A condition on a list field (`folders`, `keywords`) holds where any element fulf
 lacks the field fulfils no condition on it, so it passes a `must_not`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -70,7 +71,15 @@ class Near:
     field: str = "location"
 
 
-Condition: TypeAlias = Equals | AnyOf | Range | Dates | Near
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The field has no value; with `present` it has one."""
+
+    field: str
+    present: bool = False
+
+
+Condition: TypeAlias = Equals | AnyOf | Range | Dates | Near | Missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +95,17 @@ class Filter:
         if self.collection is None:
             return self.must
         return (Equals("collection", self.collection), *self.must)
+
+
+BY_DATE = "taken_at"
+
+
+def undated(where: Filter | None) -> Filter:
+    """The same, of what has no date."""
+    where = where or Filter()
+    return Filter(where.collection, (*where.must, Missing(BY_DATE)), where.must_not)
+
+
+def by_count(values: Mapping[str, int]) -> dict[str, int]:
+    """Most first, then by value."""
+    return dict(sorted(values.items(), key=lambda item: (-item[1], item[0])))

@@ -70,6 +70,20 @@ class Index(Protocol):
         """The `limit` nearest by cosine, best first. Few matches are scanned exactly unasked."""
         ...
 
+    def browse(self, where: Filter | None = None, *, limit: int) -> list[Found]:
+        """Matches in order of when they were taken, newest first; those without a date come last,
+        in order of id. `score` is 0.
+        """
+        ...
+
+    def facet(
+        self, field: str, where: Filter | None = None, *, limit: int = 1000
+    ) -> dict[str, int]:
+        """The most frequent values of a keyword field among the matches, with how many points hold
+        each, most first and then by value.
+        """
+        ...
+
     def retrieve(self, ids: Sequence[str], with_vectors: bool = False) -> list[Stored]:
         """The points of these ids, in their order; unknown ids are left out."""
         ...

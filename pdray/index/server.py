@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from qdrant_client import models
 
 from pdray.index.connection import Connection
-from pdray.index.filters import Filter
+from pdray.index.filters import BY_DATE, Filter, by_count, undated
 from pdray.index.ledger import Ledger
 from pdray.index.points import Point, split_library_keys
 from pdray.index.protocol import Found, Payload, Stored
@@ -130,6 +130,37 @@ class ServerIndex:
             return models.SearchParams(exact=True)
         acorn = models.AcornSearchParams(enable=condition is not None)
         return models.SearchParams(hnsw_ef=max(HNSW_EF, 2 * limit), acorn=acorn)
+
+    def browse(self, where: Filter | None = None, *, limit: int) -> list[Found]:
+        """See Index."""
+        newest = models.OrderBy(key=BY_DATE, direction=models.Direction.DESC)
+        dated = self._page(where or Filter(), limit, newest)
+        if len(dated) < limit:
+            dated += self._page(undated(where), limit - len(dated), None)
+        return dated
+
+    def _page(self, where: Filter, limit: int, order: models.OrderBy | None) -> list[Found]:
+        records, _ = self._line.call(
+            lambda client: client.scroll(
+                self._name,
+                scroll_filter=translate(where),
+                limit=limit,
+                order_by=order,
+                with_payload=True,
+            )
+        )
+        return [Found(str(record.id), 0.0, record.payload or {}) for record in records]
+
+    def facet(
+        self, field: str, where: Filter | None = None, *, limit: int = 1000
+    ) -> dict[str, int]:
+        """See Index."""
+        answer = self._line.call(
+            lambda client: client.facet(
+                self._name, field, facet_filter=translate(where), limit=limit, exact=True
+            )
+        )
+        return by_count({str(hit.value): hit.count for hit in answer.hits})
 
     def retrieve(self, ids: Sequence[str], with_vectors: bool = False) -> list[Stored]:
         """See Index."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from qdrant_client import models
 
-from pdray.index.filters import AnyOf, Condition, Dates, Equals, Filter, Near, Range
+from pdray.index.filters import AnyOf, Condition, Dates, Equals, Filter, Missing, Near, Range
 
 
 def translate(where: Filter | None) -> models.Filter | None:
@@ -34,3 +34,5 @@ def _condition(each: Condition) -> models.FieldCondition:
             centre = models.GeoPoint(lon=lon, lat=lat)
             circle = models.GeoRadius(center=centre, radius=metres)
             return models.FieldCondition(key=field, geo_radius=circle)
+        case Missing(field, present):
+            return models.FieldCondition(key=field, is_empty=not present)

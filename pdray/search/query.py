@@ -1,4 +1,4 @@
-"""From words, an image or both to hits. What encodes and what finds neighbours is passed in."""
+"""From what is typed, an image or both to hits. What encodes and what finds is passed in."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,13 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdray.errors import UsageError
+from pdray.index.filters import AnyOf, Condition, Filter
 from pdray.records import Hit, Thumbnail
 from pdray.search.fusion import reciprocal_rank_fusion
+from pdray.search.language import Parsed, bind, parse, tagged, unmatched
 
 Vector = NDArray[np.float32]
 
 # One list must be deep enough to hold what stands high in the other.
 FUSION_DEPTH = 200
+# How far "-people" pushes away, in lengths of what is looked for. At 1 the query itself is lost.
+PUSH = 0.5
+TAGS = "keywords"
 BATCH = 256
 
 
@@ -35,7 +40,9 @@ class Found(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is looked for. Text and image together mean both. `image` is the bytes of a file."""
+    """What is looked for. Text and image together mean both. `text` is in the query language
+    (search/language.py), `image` the bytes of a file.
+    """
 
     text: str | None = None
     image: bytes | None = None
@@ -49,7 +56,7 @@ class Query:
 
     @property
     def words(self) -> str | None:
-        """The text without surrounding space, or None where there is none."""
+        """The text as it was typed, without surrounding space, or None where there is none."""
         return (self.text or "").strip() or None
 
 
@@ -58,31 +65,39 @@ class Towers:
     """What turns a query into vectors of one space, and finds their neighbours.
 
     `encode_texts`: n texts to float32 (n, dim). `encode_image`: the bytes of a file to (dim,).
-    `find`: a vector and a number to at most so many neighbours, best first.
+    `find`: a vector and a number to at most so many neighbours, best first. `browse`: without a
+    vector, newest first. `values`: a field to its values, each with its count. `scope` is the
+    collection that all of them are in.
     """
 
     encode_texts: Callable[[Sequence[str]], Vector]
     encode_image: Callable[[bytes], Vector]
-    find: Callable[[Vector, int], Sequence[Found]]
+    find: Callable[[Vector, int, Filter], Sequence[Found]]
+    browse: Callable[[int, Filter], Sequence[Found]]
+    values: Callable[[str], Mapping[str, int]]
+    scope: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Hits, best first, and the milliseconds that went into "encode", "index" and "total".
 
-    In a batch, "encode" is the query's share of the texts encoded together.
+    In a batch, "encode" is the query's share of the texts encoded together. `notes` are sentences
+    on parts of the query that match nothing.
     """
 
     query: Query
     hits: tuple[Hit, ...]
     took_ms: Mapping[str, float]
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The document that `pdray search --json` prints: query, hits, took_ms."""
+        """The document that `pdray search --json` prints: query, hits, took_ms, notes if any."""
         return {
             "query": self.query.words,
             "hits": [asdict(hit) for hit in self.hits],
             "took_ms": {stage: round(ms, 2) for stage, ms in self.took_ms.items()},
+            **({"notes": list(self.notes)} if self.notes else {}),
         }
 
 
@@ -101,41 +116,74 @@ def search_many(
 
 
 def _answer_block(block: Sequence[Query], towers: Towers) -> Iterator[Answer]:
-    texts = [query.words for query in block if query.words]
+    parsed = [parse(query.words or "") for query in block]
+    texts = [text for one in parsed for text in _texts(one)]
     began = perf_counter()
     vectors = iter(towers.encode_texts(texts)) if texts else iter(())
     share = (perf_counter() - began) / len(texts) if texts else 0.0
-    for query in block:
+    for query, said in zip(block, parsed, strict=True):
         began = perf_counter()
-        wanted = [next(vectors)] if query.words else []
+        own = [next(vectors) for _ in _texts(said)]
+        wanted = [_towards(own, said)] if own else []
         if query.image:
             wanted.append(np.asarray(towers.encode_image(query.image)).reshape(-1))
         encoded = perf_counter()
-        hits = _find(wanted, query.limit, towers.find)
+        hits = _find(wanted, said, query.limit, towers)
         ended = perf_counter()
-        own = share if query.words else 0.0
+        spent = share * len(own)
         seconds = {
-            "encode": own + encoded - began,
+            "encode": spent + encoded - began,
             "index": ended - encoded,
-            "total": own + ended - began,
+            "total": spent + ended - began,
         }
-        yield Answer(query, tuple(hits), {stage: 1000 * took for stage, took in seconds.items()})
+        took = {stage: 1000 * one for stage, one in seconds.items()}
+        yield Answer(query, tuple(hits), took, tuple(unmatched(said.must, towers.values)))
 
 
-def _find(
-    vectors: Sequence[Vector], limit: int, find: Callable[[Vector, int], Sequence[Found]]
-) -> list[Hit]:
-    """One vector: its neighbours by cosine. Several: their deep lists, fused by rank, because
-    similarities to words and to images lie on different scales.
+def _texts(said: Parsed) -> list[str]:
+    """What the model has to read."""
+    return [*([said.words] if said.words else []), *said.without]
+
+
+def _towards(vectors: Sequence[Vector], said: Parsed) -> Vector:
+    """One direction: the words', less a part of each that is unwanted."""
+    away = vectors[1:] if said.words else vectors
+    if not away:
+        return vectors[0]
+    towards = vectors[0] if said.words else np.zeros_like(vectors[0])
+    direction: Vector = towards - PUSH * np.sum(away, axis=0)
+    # Words that take all of themselves back leave nothing to look for but the words.
+    return direction / np.linalg.norm(direction) if np.any(direction) else vectors[0]
+
+
+def _find(vectors: Sequence[Vector], said: Parsed, limit: int, towers: Towers) -> list[Hit]:
+    """One list: its order. Several: deep lists, fused by rank, because similarities to words and to
+    images lie on different scales. What carries a tag that the words name has a list of its own, so
+    that look-alikes never hide it.
     """
-    if len(vectors) == 1:
-        found = find(vectors[0], limit)
+    where = _where(said, towers)
+    if not vectors:
+        return [hit(rank, 0.0, one) for rank, one in enumerate(towers.browse(limit, where), 1)]
+    tags = tagged(said.words, towers.values(TAGS)) if said.words else ()
+    if len(vectors) == 1 and not tags:
+        found = towers.find(vectors[0], limit, where)
         return [hit(rank, one.score, one) for rank, one in enumerate(found, start=1)]
     depth = max(10 * limit, FUSION_DEPTH)
-    lists = [find(vector, depth) for vector in vectors]
+    lists = [towers.find(vector, depth, where) for vector in vectors]
+    if tags:
+        marked = Filter(where.collection, (*where.must, AnyOf(TAGS, tags)), where.must_not)
+        lists.append(towers.find(vectors[0], depth, marked))
     by_id = {one.id: one for ranked in lists for one in ranked}
     fused = reciprocal_rank_fusion([[one.id for one in ranked] for ranked in lists])[:limit]
     return [hit(rank, score, by_id[key]) for rank, (key, score) in enumerate(fused, start=1)]
+
+
+def _where(said: Parsed, towers: Towers) -> Filter:
+    unwanted: tuple[Condition, ...] = bind(said.must_not, towers.values)
+    if said.without:
+        tags = {tag for text in said.without for tag in tagged(text, towers.values(TAGS))}
+        unwanted += (AnyOf(TAGS, tuple(sorted(tags))),) if tags else ()
+    return Filter(towers.scope, bind(said.must, towers.values), unwanted)
 
 
 def hit(rank: int, score: float, found: Found) -> Hit:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from qdrant_client import QdrantClient
 
 from pdray.index.connection import Connection
-from pdray.index.filters import AnyOf, Condition, Dates, Equals, Filter, Near, Range
+from pdray.index.filters import AnyOf, Condition, Dates, Equals, Filter, Missing, Near, Range
 from pdray.index.opening import open_index, rebuild_index
 from pdray.index.points import MACHINE_KEYS, Point
 from pdray.index.protocol import Index
@@ -250,6 +250,35 @@ def test_a_filter_keeps_what_fulfils_it(index: Index) -> None:
 def test_a_date_that_is_none_is_refused(index: Index) -> None:
     with pytest.raises(ValueError, match="yesterday"):
         index.search(vectors(1)[0], limit=1, where=Filter(must=(Dates(gte="yesterday"),)))
+
+
+def test_what_has_no_value_is_told_from_what_has_one(index: Index) -> None:
+    index.upsert([*points(2, camera="canon"), *points(5)[2:]])
+    for present, expected in ((True, 2), (False, 3)):
+        found = index.browse(Filter("pets", (Missing("camera", present),)), limit=10)
+        assert len(found) == expected
+
+
+def test_browsing_goes_from_new_to_old_and_ends_with_what_has_no_date(index: Index) -> None:
+    dated = [
+        Point(
+            name(i), row, {"collection": "pets", "uri": "x", "taken_at": f"202{i}-01-01T00:00:00Z"}
+        )
+        for i, row in enumerate(vectors(3))
+    ]
+    index.upsert([*points(5), *dated, *points(9, "others")[5:]])
+    late = sorted((name(3), name(4)), key=uuid.UUID)
+    expected = [name(2), name(1), name(0), *late]
+    assert [one.id for one in index.browse(Filter("pets"), limit=10)] == expected
+    assert [one.id for one in index.browse(Filter("pets"), limit=4)] == expected[:4]
+    assert [one.id for one in index.browse(Filter("pets"), limit=2)] == expected[:2]
+
+
+def test_facets_count_the_values_of_the_matches(index: Index) -> None:
+    index.upsert([*points(3, keywords=["sea", "sky"]), *points(5, keywords=["sky", "Ätna"])[3:]])
+    assert index.facet("keywords", Filter("pets")) == {"sky": 5, "sea": 3, "Ätna": 2}
+    assert index.facet("keywords", Filter("pets"), limit=1) == {"sky": 5}
+    assert index.facet("keywords", Filter("others")) == {}
 
 
 def test_scroll_visits_every_point_once_with_the_fields_asked_for(index: Index) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pdray.errors import UsageError
+from pdray.index.filters import AnyOf, Filter, Range
 from pdray.records import Thumbnail
 from pdray.search import Query, Towers, search, search_many
 
@@ -30,6 +31,8 @@ class Space:
         self.angles = angles
         self.batches: list[int] = []
         self.asked: list[int] = []
+        self.filters: list[Filter] = []
+        self.values: dict[str, dict[str, int]] = {}
 
     def encode_texts(self, texts: Sequence[str]) -> Vector:
         self.batches.append(len(texts))
@@ -43,8 +46,9 @@ class Space:
         turn = np.deg2rad(degrees)
         return np.array([np.cos(turn), np.sin(turn)], np.float32)
 
-    def find(self, vector: Vector, limit: int) -> list[Point]:
+    def find(self, vector: Vector, limit: int, where: Filter) -> list[Point]:
         assert vector.shape == (2,)
+        self.filters.append(where)
         self.asked.append(limit)
         scored = [(float(self.at(angle) @ vector), angle) for angle in self.angles]
         best = sorted(scored, key=lambda pair: (-pair[0], pair[1]))[:limit]
@@ -52,7 +56,14 @@ class Space:
 
     @property
     def towers(self) -> Towers:
-        return Towers(self.encode_texts, self.encode_image, self.find)
+        return Towers(
+            self.encode_texts,
+            self.encode_image,
+            self.find,
+            lambda limit, where: self.find(self.at(0), limit, where),
+            lambda field: self.values.get(field, {}),
+            "pets",
+        )
 
 
 def test_words_find_their_neighbours_by_cosine() -> None:
@@ -118,11 +129,10 @@ def test_a_payload_becomes_a_hit_with_what_it_has() -> None:
         "tags": ["kept out"],
     }
 
-    def find(_: Vector, __: int) -> list[Point]:
+    def find(*_: object) -> list[Point]:
         return [Point("id", 0.5, payload), Point("bare", 0.4, {"uri": "file:///b.jpg"})]
 
-    space = Space([])
-    full, bare = search(Query("1"), Towers(space.encode_texts, space.encode_image, find)).hits
+    full, bare = search(Query("1"), replace(Space([]).towers, find=find)).hits
     assert (full.size, full.width, full.height) == (5, 4, 3)
     assert full.taken_at == "2020-01-01T10:00:00"
     assert full.thumbnail == Thumbnail("thumbs/x", 7, 9)
@@ -152,3 +162,46 @@ def test_an_empty_query_is_wrong_usage(text: str | None, image: bytes | None) ->
 def test_a_limit_below_one_is_wrong_usage() -> None:
     with pytest.raises(UsageError, match="at least 1"):
         Query("a", limit=0)
+
+
+def test_conditions_narrow_and_their_words_are_not_encoded() -> None:
+    space = Space(range(0, 90, 10))
+    space.values["camera"] = {"canon eos r5": 3, "nikon d750": 2}
+    search(Query("30 camera:canon iso:>=800 -camera:nikon", limit=2), space.towers)
+    expected = Filter(
+        "pets",
+        (AnyOf("camera", ("canon eos r5",)), Range("iso", gte=800.0)),
+        (AnyOf("camera", ("nikon d750",)),),
+    )
+    assert space.filters == [expected]
+    assert space.batches == [1]
+
+
+def test_conditions_alone_browse() -> None:
+    space = Space(range(0, 90, 10))
+    answer = search(Query("iso:100", limit=3), space.towers)
+    assert len(answer.hits) == 3
+    assert space.batches == []
+    assert {hit.score for hit in answer.hits} == {0.0}
+
+
+def test_unwanted_words_push_away() -> None:
+    space = Space(range(-90, 180, 10))
+    assert search(Query("40", limit=1), space.towers).hits[0].id == "40"
+    # 40 less half of 90 points to 0.643 + ..., below 40 and away from 90.
+    assert float(search(Query("40 -90", limit=1), space.towers).hits[0].id) < 20
+
+
+def test_a_tag_that_the_words_name_has_a_list_of_its_own() -> None:
+    space = Space(range(0, 180, 10))
+    space.values["keywords"] = {"30": 1, "60": 5}
+    search(Query("30", limit=5), space.towers)
+    assert space.filters[-1].must == (AnyOf("keywords", ("30",)),)
+    assert len(space.filters) == 2
+
+
+def test_an_unwanted_tag_is_left_out() -> None:
+    space = Space(range(0, 180, 10))
+    space.values["keywords"] = {"30": 1, "60": 5}
+    search(Query("10 -60", limit=5), space.towers)
+    assert space.filters[0].must_not == (AnyOf("keywords", ("60",)),)
