@@ -4,7 +4,7 @@ from typing import Any
 
 import qdrant_edge as edge
 
-from pdray.index.filters import AnyOf, Condition, Dates, Equals, Filter, Missing, Near, Range
+from pdray.index.filters import AnyOf, Condition, Dates, Equals, Filter, Missing, Near, Range, Words
 
 
 def translate(where: Filter | None) -> Any:
@@ -32,5 +32,8 @@ def _condition(each: Condition) -> Any:
         case Near(lon, lat, metres, field):
             circle = edge.GeoRadius(edge.GeoPoint(lon, lat), metres)
             return edge.FieldCondition(field, geo_radius=circle)
+        case Words(field, text, phrase):
+            match = edge.MatchPhrase(text) if phrase else edge.MatchText(text)
+            return edge.FieldCondition(field, match=match)
         case Missing(field, present):
             return edge.FieldCondition(field, is_empty=not present)

@@ -63,6 +63,8 @@ def index_payload(shard: edge.EdgeShard) -> None:
 def _schema(kind: FieldType) -> Any:
     if kind == "tenant":
         return edge.KeywordIndexParams(is_tenant=True)
+    if kind == "text":
+        return edge.TextIndexParams(lowercase=True, ascii_folding=True, phrase_matching=True)
     return getattr(edge.PayloadSchemaType, kind.capitalize())
 
 

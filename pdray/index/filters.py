@@ -79,7 +79,18 @@ class Missing:
     present: bool = False
 
 
-Condition: TypeAlias = Equals | AnyOf | Range | Dates | Near | Missing
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The text field holds all of these words, in any order, whatever their case and accents;
+    with `phrase` one after the other.
+    """
+
+    field: str
+    text: str
+    phrase: bool = False
+
+
+Condition: TypeAlias = Equals | AnyOf | Range | Dates | Near | Missing | Words
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,8 @@ MACHINE_KEYS = frozenset(
         "description",
         "keywords",
         "rating",
+        "caption",
+        "text",
         "thumb",
     }
 )
@@ -70,13 +72,15 @@ def payload(collection: str, record: ImageRecord) -> dict[str, Any]:
     `folders` holds the parent and every ancestor (see `folders`), so one equality filters a whole
     tree. `taken_at` is RFC 3339 in UTC, where a time without zone is taken as UTC; `taken_local`
     is what the camera wrote. `camera` is make and model, lower-case, without saying the make twice.
-    `location` is {"lon", "lat"} in degrees. `thumb` is {"pack", "offset", "length"}.
+    `text` is all that is said of the image, for words to match. `location` is {"lon", "lat"} in
+    degrees. `thumb` is {"pack", "offset", "length"}.
     """
     found: dict[str, Any] = {
         "collection": collection,
         "uri": record.uri,
         "folders": list(folders(record.uri)),
-        "name": unquote(record.uri.rsplit("/", 1)[-1]),
+        "name": (name := unquote(record.uri.rsplit("/", 1)[-1])),
+        "text": _text(name, record.metadata),
         "version": record.version,
         "seq": record.seq,
         "content_id": record.content_id,
@@ -125,7 +129,7 @@ def _shape(width: int | None, height: int | None) -> dict[str, Any]:
 
 def _metadata(data: Metadata) -> dict[str, Any]:
     plain = asdict(data)
-    for key in ("taken_at", "latitude", "longitude", "keywords"):
+    for key in ("taken_at", "latitude", "longitude", "keywords", "extra"):
         del plain[key]
     return {
         **plain,
@@ -135,6 +139,11 @@ def _metadata(data: Metadata) -> dict[str, Any]:
         "location": _location(data.latitude, data.longitude),
         "keywords": list(data.keywords) or None,
     }
+
+
+def _text(name: str, data: Metadata) -> str:
+    parts = [name.rpartition(".")[0] or name, data.title, data.description, data.caption]
+    return "\n".join(part for part in (*parts, *data.keywords) if part)
 
 
 def instant(written: str | None) -> str | None:

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-FORMAT = 1  # of pdray's use of Qdrant; an index of another format is rebuilt
+FORMAT = 2  # of pdray's use of Qdrant; an index of another format is rebuilt
 
-FieldType = Literal["tenant", "keyword", "integer", "float", "datetime", "geo"]
+FieldType = Literal["tenant", "keyword", "integer", "float", "datetime", "geo", "text"]
 
 # A filter may use these fields and no other: without an index a server refuses or crawls. A field
 # that is added here is indexed when an existing index is opened next. Each slows the
@@ -32,6 +32,7 @@ PAYLOAD_INDEXES: dict[str, FieldType] = {
     "altitude_m": "float",
     "taken_at": "datetime",
     "location": "geo",
+    "text": "text",
 }
 
 # Walking an HNSW graph under a filter loses neighbours (recall@10 of 0.33 was measured), while

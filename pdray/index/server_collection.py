@@ -90,9 +90,18 @@ def index_payload(line: Connection, name: str) -> None:
             )
 
 
-def _schema(kind: FieldType) -> models.KeywordIndexParams | models.PayloadSchemaType:
+def _schema(
+    kind: FieldType,
+) -> models.KeywordIndexParams | models.TextIndexParams | models.PayloadSchemaType:
     if kind == "tenant":
         return models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True)
+    if kind == "text":
+        return models.TextIndexParams(
+            type=models.TextIndexType.TEXT,
+            lowercase=True,
+            ascii_folding=True,
+            phrase_matching=True,
+        )
     return models.PayloadSchemaType(kind)
 
 

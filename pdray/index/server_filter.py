@@ -4,7 +4,7 @@ from typing import Any
 
 from qdrant_client import models
 
-from pdray.index.filters import AnyOf, Condition, Dates, Equals, Filter, Missing, Near, Range
+from pdray.index.filters import AnyOf, Condition, Dates, Equals, Filter, Missing, Near, Range, Words
 
 
 def translate(where: Filter | None) -> models.Filter | None:
@@ -34,5 +34,9 @@ def _condition(each: Condition) -> models.FieldCondition:
             centre = models.GeoPoint(lon=lon, lat=lat)
             circle = models.GeoRadius(center=centre, radius=metres)
             return models.FieldCondition(key=field, geo_radius=circle)
+        case Words(field, text, True):
+            return models.FieldCondition(key=field, match=models.MatchPhrase(phrase=text))
+        case Words(field, text):
+            return models.FieldCondition(key=field, match=models.MatchText(text=text))
         case Missing(field, present):
             return models.FieldCondition(key=field, is_empty=not present)

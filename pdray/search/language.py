@@ -1,7 +1,8 @@
 """What people type: free words beside `camera:canon iso:>=800 taken:2024-05..2024-06 -people`.
 
-    words                    looked for by meaning
-    -word, -"some words"     pushed away by meaning, and no image tagged so
+    words                    looked for by meaning, and by word in captions, titles, tags and names
+    "some words"             the same, and the image must say them so
+    -word, -"some words"     pushed away by meaning, and no image that says so
     field:value              a condition; -field:value its opposite; quotes hold spaces together
     >=a  <a  a..b  a..  ..b  bounds of numbers and dates; b is included
     near:lat,lon[,radius]    radius as 25km or 300m, 1km by itself
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from pdray.errors import UsageError
-from pdray.index.filters import AnyOf, Condition, Dates, Missing, Near, Range
+from pdray.index.filters import AnyOf, Condition, Dates, Missing, Near, Range, Words
 
 # What is typed, and the payload field that it means.
 NAMES = {
@@ -54,6 +55,14 @@ PRESENCE = {
 }
 FIELDS = (*NAMES, *NUMBERS, "taken", "near", "has")
 
+TEXT = "text"
+# Words that say nothing of a picture: an image need not hold them to match by word.
+_EMPTY = frozenset(
+    (
+        *("a", "an", "and", "at", "by", "for", "from", "in", "is", "of", "on", "or", "the", "to"),
+        *("with", "de", "del", "el", "en", "la", "las", "los", "un", "una", "y"),
+    )
+)
 _SHOWN = 8
 _UNITS = {"size": {"kb": 1e3, "mb": 1e6, "gb": 1e9}, "mp": {"": 1e6, "mp": 1e6}}
 _TOKEN = re.compile(r'(-?)(?:([A-Za-z]+):)?(?:"([^"]*)"|(\S+))')
@@ -93,8 +102,11 @@ def parse(text: str) -> Parsed:
             (must_not if minus else must).append(_condition(field.lower(), value.strip()))
         elif minus and value:
             without.append(value)
+            must_not.append(Words(TEXT, value, phrase=bool(quoted)))
         else:
             words.append(f"{field}:{value}" if field else value)
+            if quoted:
+                must.append(Words(TEXT, quoted, phrase=True))
     return Parsed(" ".join(words).strip(), tuple(without), tuple(must), tuple(must_not))
 
 
@@ -130,6 +142,11 @@ def tagged(words: str, values: Mapping[str, int]) -> tuple[str, ...]:
     """The tags that the words name whole: "sea" and "blue sky" in "a blue sky at sea"."""
     said = f" {' '.join(_fold(words))} "
     return tuple(tag for tag in values if _fold(tag) and f" {' '.join(_fold(tag))} " in said)
+
+
+def telling(words: str) -> str:
+    """The words that tell something; "" for none."""
+    return " ".join(word for word in _fold(words) if word not in _EMPTY)
 
 
 def _holding(name: Named, values: Mapping[str, int]) -> list[str]:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pdray.errors import UsageError
-from pdray.index.filters import AnyOf, Condition, Filter
+from pdray.index.filters import AnyOf, Filter, Words
 from pdray.records import Hit, Thumbnail
 from pdray.search.fusion import reciprocal_rank_fusion
-from pdray.search.language import Parsed, bind, parse, tagged, unmatched
+from pdray.search.language import TEXT, Parsed, bind, parse, tagged, telling, unmatched
 
 Vector = NDArray[np.float32]
 
@@ -158,32 +158,35 @@ def _towards(vectors: Sequence[Vector], said: Parsed) -> Vector:
 
 def _find(vectors: Sequence[Vector], said: Parsed, limit: int, towers: Towers) -> list[Hit]:
     """One list: its order. Several: deep lists, fused by rank, because similarities to words and to
-    images lie on different scales. What carries a tag that the words name has a list of its own, so
-    that look-alikes never hide it.
+    images lie on different scales. What says all of the words has a list of its own, and so has
+    what carries a tag that they name, so that look-alikes never hide it.
+
+    All of the words, because part of them misleads where few images have captions: with half of
+    1,000 scenes captioned, fusing with BM25 took R@1 from 0.89 to 0.51, this to 0.90; for queries
+    of two or three words precision@10 rose from 0.26 to 0.48 (with all captioned: 0.54 either way).
     """
-    where = _where(said, towers)
+    where = Filter(towers.scope, bind(said.must, towers.values), bind(said.must_not, towers.values))
     if not vectors:
         return [hit(rank, 0.0, one) for rank, one in enumerate(towers.browse(limit, where), 1)]
-    tags = tagged(said.words, towers.values(TAGS)) if said.words else ()
-    if len(vectors) == 1 and not tags:
+    depth = max(10 * limit, FUSION_DEPTH)
+    literal = [towers.find(vectors[0], depth, narrow) for narrow in _literal(said, where, towers)]
+    literal = [found for found in literal if found]
+    if len(vectors) == 1 and not literal:
         found = towers.find(vectors[0], limit, where)
         return [hit(rank, one.score, one) for rank, one in enumerate(found, start=1)]
-    depth = max(10 * limit, FUSION_DEPTH)
-    lists = [towers.find(vector, depth, where) for vector in vectors]
-    if tags:
-        marked = Filter(where.collection, (*where.must, AnyOf(TAGS, tags)), where.must_not)
-        lists.append(towers.find(vectors[0], depth, marked))
+    lists = [*(towers.find(vector, depth, where) for vector in vectors), *literal]
     by_id = {one.id: one for ranked in lists for one in ranked}
     fused = reciprocal_rank_fusion([[one.id for one in ranked] for ranked in lists])[:limit]
     return [hit(rank, score, by_id[key]) for rank, (key, score) in enumerate(fused, start=1)]
 
 
-def _where(said: Parsed, towers: Towers) -> Filter:
-    unwanted: tuple[Condition, ...] = bind(said.must_not, towers.values)
-    if said.without:
-        tags = {tag for text in said.without for tag in tagged(text, towers.values(TAGS))}
-        unwanted += (AnyOf(TAGS, tuple(sorted(tags))),) if tags else ()
-    return Filter(towers.scope, bind(said.must, towers.values), unwanted)
+def _literal(said: Parsed, where: Filter, towers: Towers) -> Iterator[Filter]:
+    """Narrower filters: what says all the words that tell something, what carries a tag of them."""
+    words = telling(said.words)
+    if words:
+        yield Filter(where.collection, (*where.must, Words(TEXT, words)), where.must_not)
+        if tags := tagged(said.words, towers.values(TAGS)):
+            yield Filter(where.collection, (*where.must, AnyOf(TAGS, tags)), where.must_not)
 
 
 def hit(rank: int, score: float, found: Found) -> Hit:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from qdrant_client import QdrantClient
 
 from pdray.index.connection import Connection
-from pdray.index.filters import AnyOf, Condition, Dates, Equals, Filter, Missing, Near, Range
+from pdray.index.filters import AnyOf, Condition, Dates, Equals, Filter, Missing, Near, Range, Words
 from pdray.index.opening import open_index, rebuild_index
 from pdray.index.points import MACHINE_KEYS, Point
 from pdray.index.protocol import Index
@@ -257,6 +257,30 @@ def test_what_has_no_value_is_told_from_what_has_one(index: Index) -> None:
     for present, expected in ((True, 2), (False, 3)):
         found = index.browse(Filter("pets", (Missing("camera", present),)), limit=10)
         assert len(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "phrase", "expected"),
+    [
+        ("red circle", False, {0, 1}),
+        ("circle RED", False, {0, 1}),
+        ("red circle", True, {0}),
+        ("circle blue", True, set()),
+        ("img 1234", False, {2}),
+    ],
+)
+def test_words_are_found_in_text(
+    index: Index, words: str, phrase: bool, expected: set[int]
+) -> None:
+    texts = ["A red circle\non blue", "the circle is red", "IMG_1234", "blue"]
+    index.upsert(
+        [
+            Point(name(i), row, {"collection": "pets", "uri": "x", "text": text})
+            for i, (row, text) in enumerate(zip(vectors(4), texts, strict=True))
+        ]
+    )
+    found = index.browse(Filter("pets", (Words("text", words, phrase),)), limit=9)
+    assert {one.id for one in found} == {name(i) for i in expected}
 
 
 def test_browsing_goes_from_new_to_old_and_ends_with_what_has_no_date(index: Index) -> None:

@@ -37,6 +37,8 @@ FULL = ImageRecord(
         description="black",
         keywords=("coffee", "table"),
         rating=5,
+        caption="Ein Kaffee",
+        extra='{"shard": 7}',
     ),
     thumbnail=Thumbnail("thumbs/a.pack", 10, 200),
 )
@@ -48,6 +50,14 @@ def test_a_full_row_fills_every_machine_key() -> None:
     assert found.keys() == MACHINE_KEYS
     assert found["folders"] == ["file:///photos/2020", "file:///photos"]
     assert found["name"] == "café noir.jpg"
+    assert found["text"].split("\n") == [
+        "café noir",
+        "A café",
+        "black",
+        "Ein Kaffee",
+        "coffee",
+        "table",
+    ]
     assert (found["pixels"], found["orientation"]) == (307_200, "landscape")
     assert found["taken_at"] == "2020-05-01T10:00:00Z"
     assert found["taken_local"] == "2020-05-01T12:00:00+02:00"
@@ -63,6 +73,7 @@ def test_what_is_unknown_is_absent() -> None:
         "uri": "s3://b/x.png",
         "folders": ["s3://b"],
         "name": "x.png",
+        "text": "x",
         "version": "v",
         "seq": 1,
         "size": 1,

@@ -3,19 +3,29 @@
 import pytest
 
 from pdray.errors import UsageError
-from pdray.index.filters import AnyOf, Condition, Dates, Missing, Near, Range
-from pdray.search.language import Named, Parsed, bind, parse, tagged, unmatched
+from pdray.index.filters import AnyOf, Condition, Dates, Missing, Near, Range, Words
+from pdray.search.language import Named, Parsed, bind, parse, tagged, telling, unmatched
 
 DAY_END = "T23:59:59.999999"
 
 
 def test_words_stay_words_and_the_rest_narrows() -> None:
-    found = parse('two red  dogs camera:canon -people iso:>=800 -"a busy street" -format:png')
+    found = parse(
+        'two red  dogs camera:canon -people iso:>=800 -"a busy street" -format:png "on ice"'
+    )
     assert found == Parsed(
-        "two red dogs",
+        "two red dogs on ice",
         ("people", "a busy street"),
-        (Named("camera", "canon", "camera"), Range("iso", gte=800.0)),
-        (Named("format", "png", "format"),),
+        (
+            Named("camera", "canon", "camera"),
+            Range("iso", gte=800.0),
+            Words("text", "on ice", phrase=True),
+        ),
+        (
+            Words("text", "people"),
+            Words("text", "a busy street", phrase=True),
+            Named("format", "png", "format"),
+        ),
     )
 
 
@@ -142,3 +152,8 @@ def test_tags_are_found_whole_within_the_words() -> None:
     assert tagged("a blue sky at Sea", VALUES["keywords"]) == ("blue sky", "sea")
     assert tagged("seaside", VALUES["keywords"]) == ()
     assert tagged("l'été", VALUES["keywords"]) == ("Été",)
+
+
+def test_words_that_tell_nothing_are_told_apart() -> None:
+    assert telling("a Red dog on the Été") == "red dog ete"
+    assert telling("of the") == ""
