@@ -56,8 +56,7 @@ def run_search(
 def answered(settings: Settings, wanted: list[Query], sheet: Path | None = None) -> list[Answer]:
     """Answers queries; draws the hits of the first where a sheet is asked for."""
     catalog = Catalog.open(settings.workspace)
-    images = any(query.image for query in wanted)
-    with towers(settings, catalog, images) as found:
+    with towers(settings, catalog, wanted) as found:
         answers = (
             list(search_many(wanted, found)) if len(wanted) > 1 else [search(wanted[0], found)]
         )
@@ -67,23 +66,25 @@ def answered(settings: Settings, wanted: list[Query], sheet: Path | None = None)
 
 
 @contextmanager
-def towers(settings: Settings, catalog: Catalog, images: bool) -> Iterator[Towers]:
-    """The collection's encoder and index, held for the block."""
+def towers(settings: Settings, catalog: Catalog, wanted: list[Query]) -> Iterator[Towers]:
+    """The collection's index, and its encoder where these queries need one, for the block."""
     spec = serving(catalog, settings.collection).spec
     # The index first: where it can't be had, nobody should wait for a model.
     with open_index(index_target(settings), spec.space, spec.dim) as index:
 
         @cache
         def encoder() -> "DualEncoder":
-            """Built by the first words or image: conditions alone need no model."""
             from pdray.models.encoder import DualEncoder
 
             return DualEncoder(
                 spec,
                 device=settings.device,
                 precision=settings.precision,
-                towers="both" if images else "text",
+                towers="both" if any(query.image for query in wanted) else "text",
             )
+
+        if any(query.needs_model for query in wanted):
+            encoder()  # its loading is no query's time
 
         scope = Filter(collection=settings.collection)
         yield Towers(

@@ -59,6 +59,11 @@ class Query:
         """The text as it was typed, without surrounding space, or None where there is none."""
         return (self.text or "").strip() or None
 
+    @property
+    def needs_model(self) -> bool:
+        """Whether a vector is looked for; conditions alone need none."""
+        return bool(self.image or _texts(parse(self.words or "")))
+
 
 @dataclass(frozen=True, slots=True)
 class Towers:
