@@ -70,9 +70,10 @@ def _model() -> tuple[str, str | None]:
 def _search(settings: Settings, out: Path, queries: tuple[str, ...]) -> None:
     settings = replace(settings, model=None)
     catalog = Catalog.open(settings.workspace)
-    with towers(settings, catalog, images=False) as found:
-        for number, text in enumerate(queries, 1):
-            answer = search(Query(text, limit=12), found)
+    wanted = [Query(text, limit=12) for text in queries]
+    with towers(settings, catalog, wanted) as found:
+        for number, (text, query) in enumerate(zip(queries, wanted, strict=True), 1):
+            answer = search(query, found)
             sheet = out / f"search-{number}.png"
             draw(catalog, answer, sheet)
             console.print(f"\n[bold]{escape(text)}[/]  → {sheet}")
