@@ -77,14 +77,19 @@ def _against_loop(
     out: Path, name: str, count: int, size: tuple[int, int], target: int
 ) -> dict[str, Any]:
     from pdray.ingest import benchmark
+    from pdray.models.precision import has_int8
 
     folder = benchmark.photos(out / name, count, size, target)
     model = _random_vit(out)
     before = benchmark.loop(folder, model)
     run = benchmark.steady(folder, str(model), out / "workspace")
+    low = benchmark.steady(folder, str(model), out / "workspace", "int8") if has_int8() else None
     after = benchmark.loop(folder, model)
     rate = (before + after) / 2
-    return {**asdict(run), "loop": rate, "ratio": run.steady / rate, "loops": [before, after]}
+    found = {**asdict(run), "loop": rate, "ratio": run.steady / rate, "loops": [before, after]}
+    if low:
+        found["int8"] = {**asdict(low), "ratio": low.steady / rate}
+    return found
 
 
 def _random_vit(out: Path) -> Path:
@@ -115,4 +120,15 @@ def _show(results: dict[str, Any]) -> None:
             f"{found['ratio']:.2f}",
             words,
         )
+        if "int8" in found:
+            low = found["int8"]
+            rows.add_row(
+                f"{part} int8",
+                str(low["images"]),
+                f"{low['steady']:.1f}",
+                f"{low['startup_seconds']:.1f}",
+                f"{beside:.1f}",
+                f"{low['ratio']:.2f}",
+                words,
+            )
     console.print(rows)

@@ -116,7 +116,10 @@ class Settings:
     ] = None
     precision: Annotated[
         str,
-        About(choice("auto", "fp32", "bf16", "fp16"), "Number format of the model's arithmetic."),
+        About(
+            choice("auto", "fp32", "bf16", "fp16", "int8"),
+            "Number format of the model's arithmetic; int8 is for CPUs.",
+        ),
     ] = "auto"
     device: Annotated[
         str,

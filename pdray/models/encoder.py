@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pdray.errors import ModelUnavailable
+from pdray.errors import ModelUnavailable, UsageError
 from pdray.models.batches import run_in_batches
+from pdray.models.int8 import quantise
 from pdray.models.precision import choose, choose_device
 from pdray.models.resolve import folder_of
 from pdray.models.towers import Towers, load_tokenizer, load_towers
@@ -17,16 +18,20 @@ from pdray.records import ModelSpec
 _IMAGE_BATCH = {"cpu": 32, "cuda": 256}
 _TEXT_BATCH = 64
 _ANY = 1 << 30
+# So many patches at most are attended to by plain products on a CPU: torch's fused attention takes
+# half as long again for the 49 of ViT-B/32, as long for 64, and a third less for the 196 of B/16.
+_FEW_PATCHES = 64
 _TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 class DualEncoder:
     """A CLIP-like model, loaded from a spec on the machine that calls it.
 
-    `device` is "auto", "cpu" or torch's name of a GPU; `precision` "auto", "fp32", "bf16" or
-    "fp16"; `threads` sets torch's CPU threads for the whole process. `towers` loads one side only:
-    the other's weights are neither read nor held. `compile` uses torch.compile for images (half a
-    minute at the first batch, a fifth faster on CPUs with AMX, nothing gained without).
+    `device` is "auto", "cpu" or torch's name of a GPU; `precision` "auto", "fp32", "bf16", "fp16" or
+    "int8" (of the image tower, on CPUs); `threads` sets torch's CPU threads for the whole process.
+    `towers` loads one side only: the other's weights are neither read nor held. `compile` uses
+    torch.compile for images (half a minute at the first batch, a fifth faster on CPUs with AMX,
+    nothing gained without).
     Raises ModelUnavailable where the spec's files are missing, changed or damaged.
     """
 
@@ -47,7 +52,19 @@ class DualEncoder:
         self.towers = towers
         self.device = torch.device(choose_device(device))
         self.precision = choose(str(self.device), precision)
-        self._model = load_towers(folder, spec.model_type, towers, self.precision.dtype)
+        self._eight_bits = self.precision.precision == "int8" and towers != "text"
+        loaded = torch.float32 if self._eight_bits else self.precision.dtype
+        self._model = load_towers(folder, spec.model_type, towers, loaded)
+        if self._eight_bits:
+            if compile:
+                raise UsageError("Precision int8 can't be compiled: leave out --compile.")
+            prepared = spec.preprocessing
+            with torch.inference_mode():
+                quantise(self._model, self.precision.dtype, prepared.mean, prepared.std)
+        if towers != "text" and self.device.type == "cpu":
+            vision = self._model.config.vision_config
+            if (vision.image_size // vision.patch_size) ** 2 <= _FEW_PATCHES:
+                self._model.set_attn_implementation({"vision_config": "eager"})
         self._model.to(self.device)
         self._tokenizer = None if towers == "image" else load_tokenizer(folder)
         self._image_features = self._model.get_image_features
@@ -114,8 +131,10 @@ class DualEncoder:
         # torch warns of numpy's read-only arrays, which Arrow and Ray hand out: those are copied.
         uploaded = torch.from_numpy(np.require(pixels, requirements=["C", "W"])).to(self.device)
         # A view, not a copy: (n, h, w, 3) uint8 is channels-last memory of (n, 3, h, w).
-        values = uploaded.permute(0, 3, 1, 2) * self._scale + self._shift
-        output = self._image_features(pixel_values=values.to(self.precision.dtype))
+        values = uploaded.permute(0, 3, 1, 2)
+        if not self._eight_bits:  # there the weights do this
+            values = (values * self._scale + self._shift).to(self.precision.dtype)
+        output = self._image_features(pixel_values=values)
         return output.pooler_output.float()  # type: ignore[no-any-return]
 
     def _tokenize(self, texts: list[str]) -> dict[str, torch.Tensor]:

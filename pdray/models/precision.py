@@ -1,5 +1,6 @@
 """Which device and which number format to run a model with, and why in words."""
 
+import functools
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +10,20 @@ import torch
 
 from pdray.errors import UsageError
 
-Precision = Literal["fp32", "bf16", "fp16"]
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
 
 _DTYPES: dict[str, torch.dtype] = {
     "fp32": torch.float32,
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
 }
+_NAMES = (*_DTYPES, "int8")
 # Below this gain bf16's lost digits buy nothing, and a noisy probe must not tip the choice.
 _WORTH = 1.3
 _AMX = "amx_bf16"
 _VECTOR_BF16 = ("avx512_bf16", "bf16")  # x86, Arm
+# Products of unsigned and signed bytes that add up in 32 bits. Without, they overflow in 16.
+_VNNI = ("avx512_vnni", "avx_vnni", "amx_int8")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,10 @@ class Choice:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The torch type of weights and activations."""
+        """The torch type of weights and activations; with int8, of what is between its products."""
+        if self.precision == "int8":
+            fast = cpu_flags().intersection((_AMX, *_VECTOR_BF16))
+            return torch.bfloat16 if fast else torch.float32
         return _DTYPES[self.precision]
 
 
@@ -55,14 +62,15 @@ def choose(device: str = "auto", precision: str = "auto") -> Choice:
     means little: AMD's cores double their rate with it, Intel's without AMX multiply bf16 on half
     their ports, and there ViT-B/32 ran at 0.6 of fp32.
 
-    int8 is not offered: dynamic quantisation ran at 1.7 times fp32, but where four channels in 768
-    were thirty times as large as the rest, as in trained transformers a few are, its vectors fell
-    to a cosine of 0.967 (bf16's kept 0.9999).
+    int8 (models/int8.py) must be asked for: 1.7 times bf16 and 3.5 times fp32 for ViT-B/32 on a CPU
+    with VNNI, at a mean cosine of 0.9996 to fp32, where bf16 keeps 0.99995.
     """
+    if precision == "int8":
+        return _choose_int8(choose_device(device))
     if precision in _DTYPES:
         return Choice(precision, "asked for")  # type: ignore[arg-type]
     if precision != "auto":
-        raise UsageError(f"There is no precision {precision}: use auto, {', '.join(_DTYPES)}.")
+        raise UsageError(f"There is no precision {precision}: use auto, {', '.join(_NAMES)}.")
     where = choose_device(device)
     if where.startswith("cuda"):
         return _choose_cuda(where)
@@ -79,6 +87,20 @@ def choose(device: str = "auto", precision: str = "auto") -> Choice:
     return Choice("fp32", f"this CPU multiplies bf16 only {gain:.1f} times as fast as fp32")
 
 
+def has_int8() -> bool:
+    """Whether this CPU multiplies bytes fast and without overflow."""
+    return bool(cpu_flags().intersection(_VNNI))
+
+
+def _choose_int8(where: str) -> Choice:
+    if where != "cpu":
+        raise UsageError(f"Precision int8 is for CPUs; on {where} use bf16 or auto.")
+    if not has_int8():
+        raise UsageError("This CPU has no VNNI, which int8 needs: use precision fp32 or auto.")
+    return Choice("int8", "asked for")
+
+
+@functools.cache
 def cpu_flags() -> frozenset[str]:
     """The CPU's feature flags as Linux names them; empty elsewhere."""
     try:

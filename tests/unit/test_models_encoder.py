@@ -10,6 +10,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from pdray.errors import ModelUnavailable
 from pdray.models.encoder import DualEncoder
+from pdray.models.precision import has_int8
 from pdray.models.random_weights import write_random_clip
 from pdray.models.resolve import resolve
 
@@ -236,6 +237,49 @@ def test_bf16_stays_close_to_fp32(clip: Path):
     pixels = random_pixels(4)
     assert cosines(low.encode_pixels(pixels), high.encode_pixels(pixels)).min() > 0.999
     assert cosines(low.encode_texts(TEXTS), high.encode_texts(TEXTS)).min() > 0.999
+
+
+eight_bits = pytest.mark.skipif(not has_int8(), reason="this CPU has no VNNI")
+
+
+@eight_bits
+def test_int8_stays_close_to_fp32_in_every_family(family: Path):
+    low = DualEncoder(resolve(str(family)), device="cpu", precision="int8")
+    high = build(family)
+    pixels = random_pixels(8)
+    assert cosines(low.encode_pixels(pixels), high.encode_pixels(pixels)).min() > 0.995
+    assert cosines(low.encode_texts(TEXTS), high.encode_texts(TEXTS)).min() > 0.999
+
+
+@eight_bits
+def test_in_int8_a_vector_does_not_depend_on_its_batch(clip: Path):
+    low = DualEncoder(resolve(str(clip)), device="cpu", precision="int8", towers="image")
+    pixels = random_pixels(6)
+    pixels[3] = 255
+    alone = np.concatenate([low.encode_pixels(pixels[i : i + 1]) for i in range(6)])
+    assert cosines(alone, low.encode_pixels(pixels)).min() > 0.9999
+
+
+@eight_bits
+def test_int8_survives_channels_that_are_fifty_times_as_large_as_the_rest(tmp_path: Path):
+    from safetensors.torch import load_file, save_file
+
+    folder = write_random_clip(tmp_path, architecture="tiny-224")
+    weights = load_file(folder / "model.safetensors")
+    for name in list(weights):
+        # The same function in exact arithmetic: larger before a product, smaller in it.
+        if name.startswith("vision_model.encoder") and "layer_norm1." in name:
+            weights[name][::17] *= 50
+        elif name.startswith("vision_model.encoder") and name.endswith(
+            ("q_proj.weight", "k_proj.weight", "v_proj.weight")
+        ):
+            weights[name][:, ::17] /= 50
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    spec = resolve(str(folder))
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 224, 224, 3), np.uint8)
+    high = DualEncoder(spec, device="cpu", precision="fp32", towers="image")
+    low = DualEncoder(spec, device="cpu", precision="int8", towers="image")
+    assert cosines(low.encode_pixels(pixels), high.encode_pixels(pixels)).min() > 0.998
 
 
 def test_threads_are_set_for_the_process(clip: Path):

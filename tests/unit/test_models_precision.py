@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from pdray.errors import UsageError
+from pdray.models import precision
 from pdray.models.precision import bf16_gain, choose, choose_device, cpu_flags
 
 
@@ -14,7 +15,7 @@ def test_a_precision_asked_for_is_taken():
 
 
 def test_an_unknown_precision_is_wrong_usage_that_names_the_known_ones():
-    with pytest.raises(UsageError, match="auto, fp32, bf16, fp16"):
+    with pytest.raises(UsageError, match="auto, fp32, bf16, fp16, int8"):
         choose("cpu", "int4")
 
 
@@ -45,3 +46,16 @@ def test_a_gpu_asked_for_and_not_there_is_said():
 def test_auto_on_a_gpu_takes_bf16_where_it_computes_it():
     choice = choose("auto")
     assert (choice.precision == "bf16") == torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_int8_is_taken_where_the_cpu_has_the_instructions_and_refused_where_not(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(precision, "cpu_flags", lambda: frozenset({"avx512_vnni", "avx512_bf16"}))
+    assert choose("auto", "int8").dtype is torch.bfloat16
+    monkeypatch.setattr(precision, "cpu_flags", lambda: frozenset({"avx_vnni"}))
+    assert choose("cpu", "int8").dtype is torch.float32
+    monkeypatch.setattr(precision, "cpu_flags", lambda: frozenset({"avx2"}))
+    with pytest.raises(UsageError, match="VNNI"):
+        choose("cpu", "int8")
