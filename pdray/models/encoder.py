@@ -27,8 +27,8 @@ _TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 class DualEncoder:
     """A CLIP-like model, loaded from a spec on the machine that calls it.
 
-    `device` is "auto", "cpu" or torch's name of a GPU; `precision` "auto", "fp32", "bf16", "fp16" or
-    "int8" (of the image tower, on CPUs); `threads` sets torch's CPU threads for the whole process.
+    `device` is "auto", "cpu" or torch's name of a GPU; `precision` "auto", "fp32", "bf16", "fp16"
+    or "int8" (of the image tower, on CPUs); `threads` sets torch's CPU threads for the process.
     `towers` loads one side only: the other's weights are neither read nor held. `compile` uses
     torch.compile for images (half a minute at the first batch, a fifth faster on CPUs with AMX,
     nothing gained without).
