@@ -1,7 +1,9 @@
 """What a run has to do, as values: counts, what is gone, and whether that can be believed."""
 
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from pdray.catalog.units import Item
 from pdray.records import Failure
@@ -9,6 +11,28 @@ from pdray.records import Failure
 # A fifth, and more than this many, vanishing at once is taken for an accident.
 _MANY = 100
 _SHARE = 0.2
+
+
+T = TypeVar("T")
+
+
+class Rows(Collection[T], Generic[T]):
+    """Rows that lie in a planner and are made as they are asked for, while it is open.
+
+    As many as a disk holds: nothing here may turn them into a list.
+    """
+
+    def __init__(self, count: int, make: Callable[[], Iterator[T]]) -> None:
+        self._count, self._make = count, make
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[T]:
+        return self._make()
+
+    def __contains__(self, one: object) -> bool:
+        return any(one == row for row in self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +62,8 @@ class Plan:
     again: int = 0  # unchanged, but read again: --full, an earlier read failure, or another model
     retries: int = 0  # those of `again` that are only tried because they could not be read before
     unchanged: int = 0
-    vanished: list[Vanished] = field(default_factory=list)
-    failures: list[tuple[Item, Failure]] = field(default_factory=list)
+    vanished: Collection[Vanished] = ()
+    failures: Collection[tuple[Item, Failure]] = ()
     parts: list[str] = field(default_factory=list)  # the row parts that the plan was made from
     remaining: dict[str, int] = field(default_factory=dict)  # by root: live rows still listed
 
@@ -54,16 +78,21 @@ class Plan:
         `moved` are the uris among the vanished whose images were found again. Each root is judged
         by itself, so that an unmounted disk does not hide behind a larger one, and then all.
         """
-        gone = [v.uri for v in self.vanished if v.uri not in moved]
+        gone: Counter[str] = Counter()  # by root
+        lost = 0
+        for row in self.vanished:
+            if row.uri not in moved:
+                lost += 1
+                gone.update(root for root in self.remaining if under(row.uri, root))
         for root, remaining in self.remaining.items():
-            here = sum(1 for uri in gone if under(uri, root))
+            here = gone[root]
             if here and not remaining:
                 return f"nothing that was indexed from {root} is there any more ({here} vanished)"
             if _many(here, remaining):
                 return f"{here} of {here + remaining} images of {root} have vanished at once"
         total = sum(self.remaining.values())
-        if _many(len(gone), total):
-            return f"{len(gone)} of {len(gone) + total} images have vanished at once"
+        if _many(lost, total):
+            return f"{lost} of {lost + total} images have vanished at once"
         return None
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
@@ -22,8 +21,7 @@ from pdray.catalog import schema
 from pdray.catalog.catalog import Catalog
 from pdray.records import ImageRecord, Status
 
-_KEYS = ["uri", "size", "version", "seq", "status", "image_id", "content_id", "space"]
-PLAN_COLUMNS = [*_KEYS, "failure_stage"]
+_KEYS = ["uri", "size", "version", "seq", "status", "image_id", "content_id"]
 
 
 def connect(spill: Path | None = None, memory: str = "2GB") -> duckdb.DuckDBPyConnection:
@@ -42,7 +40,7 @@ def load_live(
     con: duckdb.DuckDBPyConnection,
     catalog: Catalog,
     collection: str,
-    columns: Sequence[str] = tuple(PLAN_COLUMNS),
+    columns: Sequence[str],
 ) -> list[str]:
     """Makes table `live` (columns and "part") in `con`; returns the parts that it read.
 
@@ -70,6 +68,21 @@ def scan(
     catalog: Catalog, parts: Sequence[str], columns_of: pa.Schema, columns: Sequence[str]
 ) -> pa.RecordBatchReader:
     """Streams these columns of Parquet files, and "part", the file's path in the workspace."""
+    fields = [columns_of.field(name) for name in columns]
+    target = pa.schema([*fields, pa.field("part", pa.string())])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for number, batch in numbered(catalog, parts, columns_of, columns):
+            part = pa.repeat(parts[number], batch.num_rows)
+            yield pa.record_batch([*batch.columns, part], schema=target)
+
+    return pa.RecordBatchReader.from_batches(target, batches())
+
+
+def numbered(
+    catalog: Catalog, parts: Sequence[str], columns_of: pa.Schema, columns: Sequence[str]
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Streams these columns of Parquet files, each batch with its file's position in `parts`."""
     filesystem, prefix = catalog.store.filesystem()
     dataset = ds.dataset(
         [prefix + part for part in parts],
@@ -77,22 +90,13 @@ def scan(
         format="parquet",
         filesystem=filesystem,
     )
-    scanned = dataset.scanner(columns=[*columns, "__filename"]).to_reader()
-    # `part` is the path within the workspace again, whatever the filesystem put before it.
     # Some file systems show paths with a slash at the front, some without.
     cut = len(prefix.lstrip("/"))
-    fields = [columns_of.field(name) for name in columns]
-    target = pa.schema([*fields, pa.field("part", pa.string())])
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        for batch in scanned:
-            column = pc.dictionary_encode(batch.column("__filename"))
-            values = [value.lstrip("/")[cut:] for value in column.dictionary.to_pylist()]
-            part = pa.DictionaryArray.from_arrays(column.indices, pa.array(values, pa.string()))
-            arrays = [batch.column(name) for name in columns]
-            yield pa.record_batch([*arrays, part.cast(pa.string())], schema=target)
-
-    return pa.RecordBatchReader.from_batches(target, batches())
+    place = {part: number for number, part in enumerate(parts)}
+    # Arrow reads ahead 16 batches of 131,072 rows in 4 files by default: a gigabyte of large parts.
+    scanner = dataset.scanner(columns=list(columns), batch_size=1 << 15, batch_readahead=4)
+    for tagged in scanner.scan_batches():
+        yield place[tagged.fragment.path.lstrip("/")[cut:]], tagged.record_batch
 
 
 def live_records(
@@ -113,7 +117,7 @@ def live_versions(
 ) -> Iterator[tuple[str, str, str, int, str | None]]:
     """(image id, uri, version, seq, content id) of the live whole rows, in order of uri."""
     with connect() as con:
-        load_live(con, catalog, collection, [*_KEYS[:-1]])
+        load_live(con, catalog, collection, _KEYS)
         con.execute(
             "SELECT image_id, uri, version, seq, content_id FROM live WHERE status = 'ok' "
             "ORDER BY uri"
@@ -197,6 +201,13 @@ class KnownContents:
             return self.parts[int(self.part[at])]
         return None
 
+    def hold(self, ids: NDArray[np.bytes_]) -> NDArray[np.bool_]:
+        """Which of these ids (dtype S16) are known."""
+        if not len(self.ids):
+            return np.zeros(len(ids), bool)
+        at = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
+        return np.asarray(self.ids[at] == ids)
+
     def __len__(self) -> int:
         return len(self.ids)
 
@@ -207,20 +218,37 @@ def known_contents(catalog: Catalog, space: str) -> KnownContents:
     if not parts:
         return KnownContents.none()
     columns = pa.schema([pa.field("content_id", pa.binary(16))])
-    table = scan(catalog, parts, columns, ["content_id"]).read_all()
-    chunks = [
-        np.frombuffer(chunk.buffers()[1], "S16", len(chunk), chunk.offset * 16)
-        for chunk in table["content_id"].chunks
-        if len(chunk)
-    ]
-    ids = np.concatenate(chunks) if chunks else np.zeros(0, "S16")
-    place = {path: number for number, path in enumerate(parts)}
-    encoded = table["part"].combine_chunks().dictionary_encode()
-    numbers = np.array([place[path] for path in encoded.dictionary.to_pylist()], np.int32)
-    part = numbers[encoded.indices.to_numpy()] if len(ids) else np.zeros(0, np.int32)
+    # Arrow's strings would take more memory than all the rest: numpy's from the first batch on.
+    found, numbers = [np.zeros(0, "S16")], [np.zeros(0, np.int32)]
+    for number, batch in numbered(catalog, parts, columns, ["content_id"]):
+        column = batch.column(0)
+        raw = np.frombuffer(column.buffers()[1], "S16", len(column), column.offset * 16)
+        found.append(raw.copy())
+        numbers.append(np.full(len(raw), number, np.int32))
+    ids, part = np.concatenate(found), np.concatenate(numbers)
+    found.clear()
+    numbers.clear()
     # The first part by name wins wherever two hold the same content: every reader agrees.
-    order = np.lexsort((part, ids))
+    order = _order(ids, part)
     ids, part = ids[order], part[order]
     first = np.ones(len(ids), bool)
     first[1:] = ids[1:] != ids[:-1]
     return KnownContents(ids[first], part[first], parts)
+
+
+def _order(ids: NDArray[np.bytes_], part: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Sorts by id, then by part, ten times as fast as comparing ids as strings.
+
+    By the first half of each id as a number; the few that share it are then put right.
+    """
+    halves = ids.view(">u8").reshape(-1, 2)
+    head = halves[:, 0].astype(np.uint64)
+    order = np.argsort(head)
+    head = head[order]
+    same = np.zeros(len(ids), bool)
+    same[1:] = head[1:] == head[:-1]
+    same[:-1] |= same[1:]
+    where = np.flatnonzero(same)
+    chosen = order[where]
+    order[where] = chosen[np.lexsort((part[chosen], halves[chosen, 1], head[where]))]
+    return order

@@ -197,17 +197,34 @@ def benchmark(
         "benchmark"
     ),
     parts: Annotated[
-        str, typer.Option("--parts", help="Any of builtin, vit, loop, loop12, by commas.")
-    ] = "builtin,vit,loop,loop12",
+        str,
+        typer.Option(
+            "--parts",
+            help="Any of builtin, vit, loop, loop12, plan, plan-compacted, by commas.",
+        ),
+    ] = "builtin,vit,loop,loop12,plan",
     scale: Annotated[
         float, typer.Option("--scale", min=0.001, help="Of the numbers of images.")
     ] = 1.0,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save", metavar="FILE", help="Keep the figures, as JSON."),
+    ] = None,
+    compare: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(
+            "--compare", metavar="A.json B.json", help="Measure nothing: compare two kept files."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure ingestion against what this machine's cores allow."""
-    from pdray.cli.benchmark import run_benchmark
+    """Measure ingestion against what this machine's cores allow, and planning at scale."""
+    from pdray.cli.benchmark import compare_benchmarks, run_benchmark
 
-    run_benchmark(out, [part.strip() for part in parts.split(",")], scale, as_json)
+    if compare:
+        compare_benchmarks(*compare, as_json)
+    else:
+        run_benchmark(out, [part.strip() for part in parts.split(",")], scale, save, as_json)
 
 
 @models.command("train-builtin")

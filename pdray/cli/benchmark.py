@@ -1,34 +1,50 @@
-"""`pdray benchmark`: ingestion beside what the cores allow, and beside a plain loop."""
+"""`pdray benchmark`: ingestion beside what the cores allow, and beside a plain loop; planning."""
 
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pdray.cli.output import console, print_json, stderr, table
 from pdray.errors import UsageError
 
-_PARTS = ("builtin", "vit", "loop", "loop12")
+_PARTS = ("builtin", "vit", "loop", "loop12", "plan", "plan-compacted")
 
 
-def run_benchmark(out: Path, parts: list[str], scale: float, as_json: bool) -> None:
+def run_benchmark(
+    out: Path, parts: list[str], scale: float, saved: Path | None, as_json: bool
+) -> None:
     """The command."""
     unknown = [part for part in parts if part not in _PARTS]
     if unknown:
         raise UsageError(f"There is no part {unknown[0]}; parts are {', '.join(_PARTS)}.")
-    from pdray.cli import doctor
-    from pdray.config import load
+    from pdray.cli import record
 
     out.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {}
     for part in parts:
         stderr.print(f"Measuring {part} ...")
         results[part] = _MEASURES[part](out, scale)
-    found = doctor.examine(load({"workspace": str(out)}))
-    document = {"machine": found["cpu"], "precision": found["precision"], "results": results}
+    command = f"pdray benchmark --parts {','.join(parts)} --scale {scale:g}"
+    document = record.document(command, out, results)
+    if saved:
+        record.save(document, saved)
     if as_json:
         print_json(document)
     else:
         _show(results)
+
+
+def compare_benchmarks(before: Path, after: Path, as_json: bool) -> None:
+    """The command with `--compare`."""
+    from pdray.cli import record
+
+    found = record.compare(record.read(before), record.read(after))
+    if as_json:
+        print_json(found)
+    else:
+        record.show(found)
 
 
 def _builtin(out: Path, scale: float) -> dict[str, Any]:
@@ -101,10 +117,49 @@ def _random_vit(out: Path) -> Path:
     return folder
 
 
-_MEASURES = {"builtin": _builtin, "vit": _vit, "loop": _loop, "loop12": _loop12}
+def _plan(
+    out: Path, scale: float, layout: Literal["units", "compacted"] = "units"
+) -> dict[str, Any]:
+    from pdray.ingest import plan_benchmark
+
+    images = max(1000, int(1_000_000 * scale))
+    return asdict(plan_benchmark.measure(out / "plan", images, layout))
+
+
+_MEASURES: dict[str, Callable[[Path, float], dict[str, Any]]] = {
+    "builtin": _builtin,
+    "vit": _vit,
+    "loop": _loop,
+    "loop12": _loop12,
+    "plan": _plan,
+    "plan-compacted": partial(_plan, layout="compacted"),
+}
 
 
 def _show(results: dict[str, Any]) -> None:
+    plans = {part: found for part, found in results.items() if part.startswith("plan")}
+    if plans:
+        _show_plans(plans)
+    rest = {part: found for part, found in results.items() if part not in plans}
+    if rest:
+        _show_runs(rest)
+
+
+def _show_plans(results: dict[str, Any]) -> None:
+    counts = ("images", "parts", "new", "changed", "vanished")
+    rows = table("part", *(f">{name}" for name in counts), ">seconds", ">CPU s", ">peak")
+    for part, found in results.items():
+        rows.add_row(
+            part,
+            *(f"{found[name]:,}" for name in counts),
+            f"{found['seconds']:.1f}",
+            f"{found['cpu_seconds']:.1f}",
+            f"{found['peak_bytes'] / 1e6:,.0f} MB",
+        )
+    console.print(rows)
+
+
+def _show_runs(results: dict[str, Any]) -> None:
     rows = table("part", ">images", ">steady/s", ">start s", ">beside/s", ">ratio", "beside")
     for part, found in results.items():
         beside = found.get("allowed", found.get("loop"))

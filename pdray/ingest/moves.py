@@ -10,13 +10,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from pdray.catalog.catalog import Catalog
 from pdray.catalog.plan import Vanished
 from pdray.catalog.planner import Planner
 from pdray.catalog.units import Item, unit_id
 from pdray.catalog.view import KnownContents
-from pdray.records import ImageRecord, content_id
+from pdray.ingest.stages import failed_row
+from pdray.records import Failure, ImageRecord, content_id
 
 _READERS = 8
 _ROWS_A_PART = 4096
@@ -58,9 +60,9 @@ class Moves:
         return (self.anew.get(item.uri, item) for item in items if item.uri not in reached)
 
 
-def find(planner: Planner, vanished: Iterable[Vanished], read: Callable[[Item], bytes]) -> Moves:
+def find(planner: Planner, read: Callable[[Item], bytes]) -> Moves:
     """What moved, by content. A file that can't be read has not moved."""
-    found = planner.candidates(vanished)
+    found = planner.candidates()
     if not found.left or not found.arrived:
         return Moves()
 
@@ -194,14 +196,31 @@ def tombstone(run_id: str, gone: Vanished) -> ImageRecord:
 
 
 def commit_tombstones(
-    catalog: Catalog, collection: str, run_id: str, vanished: list[Vanished]
-) -> None:
-    """Ends the rows of images that are gone."""
-    for start in range(0, len(vanished), _ROWS_A_PART):
-        some = vanished[start : start + _ROWS_A_PART]
+    catalog: Catalog, collection: str, run_id: str, vanished: Iterable[Vanished]
+) -> int:
+    """Ends the rows of images that are gone; returns how many."""
+    ended = 0
+    rest = iter(vanished)
+    while some := list(islice(rest, _ROWS_A_PART)):
         items = [Item(v.uri, v.size, v.version, v.seq + 1, 0) for v in some]
         rows = [tombstone(run_id, v) for v in some]
         catalog.commit(collection, unit_id(collection, "deleted", items), rows, {})
+        ended += len(some)
+    return ended
+
+
+def commit_failures(
+    catalog: Catalog, collection: str, run_id: str, failures: Iterable[tuple[Item, Failure]]
+) -> int:
+    """Commits the rows of what could not even be listed; returns how many."""
+    noted = 0
+    rest = iter(failures)
+    while some := list(islice(rest, _ROWS_A_PART)):
+        rows = [failed_row(run_id, item, failure) for item, failure in some]
+        name = unit_id(collection, "unlisted", [item for item, _ in some])
+        catalog.commit(collection, name, rows, {})
+        noted += len(some)
+    return noted
 
 
 def _name(uri: str) -> str:

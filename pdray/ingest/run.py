@@ -15,7 +15,7 @@ from pdray.catalog import lease, pointer, runs
 from pdray.catalog.catalog import Catalog
 from pdray.catalog.plan import Plan
 from pdray.catalog.planner import Planner
-from pdray.catalog.units import Item, Unit, cut, unit_id, unit_images
+from pdray.catalog.units import Item, Unit, cut, unit_images
 from pdray.catalog.view import KnownContents, known_contents
 from pdray.config import DEFAULT_MODEL, Settings
 from pdray.errors import IndexUnavailable
@@ -24,7 +24,7 @@ from pdray.ingest import moves
 from pdray.ingest.placement import Placement, place
 from pdray.ingest.project import Projector
 from pdray.ingest.report import Progress, Report
-from pdray.ingest.stages import Job, failed_row
+from pdray.ingest.stages import Job
 from pdray.models.resolve import resolve
 from pdray.records import Failure, ImageRef, ModelSpec
 from pdray.sources.opening import open_source
@@ -182,7 +182,8 @@ class _Run:
         report.unchanged += plan.again
         report.failed = len(plan.failures)
         if self._may_delete(plan, moved):
-            report.deleted = sum(1 for v in plan.vanished if v.uri not in moved.left)
+            left = moved.left
+            report.deleted = sum(1 for v in plan.vanished if v.uri not in left)
 
     def _catch_up(self, final: bool = False) -> None:
         """Applies what is committed but not in the index; a missing index stops no run."""
@@ -219,7 +220,7 @@ class _Run:
     def _moves(self, planner: Planner, plan: Plan) -> moves.Moves:
         if not plan.new and not plan.changed:
             return moves.Moves()
-        return moves.find(planner, plan.vanished, self._read_item)
+        return moves.find(planner, self._read_item)
 
     def _move(self, planner: Planner, plan: Plan, known: KnownContents) -> moves.Moves:
         moved = self._moves(planner, plan)
@@ -230,12 +231,8 @@ class _Run:
         return moved
 
     def _note_failures(self, plan: Plan) -> None:
-        if plan.failures:
-            items = [item for item, _ in plan.failures]
-            rows = [failed_row(self.report.run_id, i, f) for i, f in plan.failures]
-            name = unit_id(self.settings.collection, "unlisted", items)
-            self.catalog.commit(self.settings.collection, name, rows, {})
-            self.report.failed += len(rows)
+        run_id, collection = self.report.run_id, self.settings.collection
+        self.report.failed += moves.commit_failures(self.catalog, collection, run_id, plan.failures)
 
     def _read(
         self,
@@ -331,16 +328,17 @@ class _Run:
         )
 
     def _delete(self, plan: Plan, moved: moves.Moves) -> None:
-        gone = [v for v in plan.vanished if v.uri not in moved.left]
-        if gone and self._may_delete(plan, moved):
-            if self.held is not None and not self.held.valid():
-                self.report.notes.append(
-                    "Nothing was deleted: another run took the collection over meanwhile."
-                )
-                return
-            run_id, collection = self.report.run_id, self.settings.collection
-            moves.commit_tombstones(self.catalog, collection, run_id, gone)
-            self.report.deleted = len(gone)
+        left = moved.left
+        if all(v.uri in left for v in plan.vanished) or not self._may_delete(plan, moved):
+            return
+        if self.held is not None and not self.held.valid():
+            self.report.notes.append(
+                "Nothing was deleted: another run took the collection over meanwhile."
+            )
+            return
+        gone = (v for v in plan.vanished if v.uri not in left)
+        run_id, collection = self.report.run_id, self.settings.collection
+        self.report.deleted = moves.commit_tombstones(self.catalog, collection, run_id, gone)
 
 
 def _lacking(images: int, model: str) -> str:

@@ -57,7 +57,9 @@ def planned(
         for prefix in unreadable:
             planner.unreadable(prefix)
         left_out = set(excluded)
-        return planner.plan(full=full, covers=lambda uri: uri not in left_out)
+        plan = planner.plan(full=full, covers=lambda uri: uri not in left_out)
+        plan.vanished, plan.failures = list(plan.vanished), list(plan.failures)
+        return plan
 
 
 def commit(catalog: Catalog, *rows: ImageRecord) -> None:
@@ -71,7 +73,7 @@ def index(catalog: Catalog, entries: Iterable[Entry], **how: object) -> None:
         for entry in entries:
             planner.add(entry, 0)
         plan = planner.plan(full=bool(how.get("full")))
-        items = list(planner.items())
+        items, failures = list(planner.items()), list(plan.failures)
     rows = []
     for item in items:
         content = content_id((item.uri + item.version).encode())
@@ -82,14 +84,14 @@ def index(catalog: Catalog, entries: Iterable[Entry], **how: object) -> None:
                 space=SPEC.space,
             )
         )  # fmt: skip
-    for item, failure in plan.failures:
+    for item, failure in failures:
         rows.append(
             ImageRecord(
                 item.uri, item.size, item.version, item.seq, "failed", "r", item.image_id,
                 failure=failure,
             )
         )  # fmt: skip
-    catalog.commit("c", unit_id("c", "t", [*items, *(i for i, _ in plan.failures)]), rows, {})
+    catalog.commit("c", unit_id("c", "t", [*items, *(i for i, _ in failures)]), rows, {})
 
 
 def live(catalog: Catalog, uri: str, status: str = "ok", **more: object) -> ImageRecord:
@@ -116,7 +118,7 @@ def test_every_image_seen_is_counted_once(listings: list[list[Entry]], full: boo
         assert plan.seen == plan.work + plan.unchanged + len(plan.failures)
         index(catalog, listing, full=full)
     again = planned(catalog, listings[-1])
-    assert (again.work, again.failures) == (0, [])
+    assert (again.work, list(again.failures)) == (0, [])
     assert again.unchanged == again.seen
 
 
@@ -140,7 +142,7 @@ def test_a_failure_carries_the_id_until_the_image_is_mended(catalog: Catalog) ->
     uri = "file:///p/a"
     index(catalog, [ref(uri)])
     identity = image_id("c", uri, content_id(b"file:///p/a1"))
-    (item, _failure) = planned(catalog, [unlisted(uri)]).failures[0]
+    ((item, _failure),) = planned(catalog, [unlisted(uri)]).failures
     assert (item.image_id, item.seq) == (identity, 2)
     index(catalog, [unlisted(uri)])
     with Planner(catalog, "c", SPEC.space, None) as planner:
@@ -185,7 +187,7 @@ def test_items_can_be_streamed_while_the_planner_answers_other_questions(catalog
         planner.plan()
         stream = planner.items()
         first = next(stream)
-        planner.candidates([])
+        planner.candidates()
         assert first.uri == "file:///p/000000"
         assert sum(1 for _ in stream) == 24_999
 
@@ -238,6 +240,33 @@ def test_what_is_newly_excluded_or_could_not_be_listed_has_not_vanished(catalog:
     index(catalog, [ref("file:///p/a"), ref("file:///p/q/b"), ref("file:///p/c")])
     plan = planned(catalog, [], excluded=["file:///p/a"], unreadable=["file:///p/q/"])
     assert [v.uri for v in plan.vanished] == ["file:///p/c"]
+
+
+def test_among_many_roots_each_image_counts_for_its_own(catalog: Catalog) -> None:
+    roots = [f"file:///{number:02d}/" for number in range(30)] + ["file:///40/a", "file:///40/b"]
+    index(catalog, [ref(f"{root}x") for root in roots[:30]] + [ref(root) for root in roots[30:]])
+    listed = [ref(f"{root}x") for root in roots[:20]] + [ref("file:///40/b")]
+    unreadable = [f"file:///{number:02d}/" for number in range(5, 29)]
+    plan = planned(catalog, listed, roots, unreadable=unreadable)
+    assert [v.uri for v in plan.vanished] == ["file:///29/x", "file:///40/a"]
+    assert plan.remaining == {
+        root: int(root in roots[:20] or root == "file:///40/b") for root in roots
+    }
+
+
+def test_a_plan_in_many_pieces_is_the_plan_in_one(
+    catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = [ref(f"file:///p/{n:04d}") for n in range(1000)]
+    index(catalog, before[:600])
+    index(catalog, before)
+    now = [ref(r.uri, "2" if n % 7 == 0 else "1") for n, r in enumerate(before) if n % 5]
+    now += [ref(f"file:///p/new-{n}") for n in range(50)] + now[:30]
+    whole = planned(catalog, now)
+    monkeypatch.setattr("pdray.catalog.buckets._TOGETHER", 40)
+    assert planned(catalog, now) == whole
+    assert (whole.new, len(whole.vanished), whole.remaining["file:///p/"]) == (50, 200, 800)
+    assert whole.changed == sum(1 for n in range(1000) if n % 7 == 0 and n % 5)
 
 
 def test_an_image_that_is_listed_as_a_failure_has_not_vanished(catalog: Catalog) -> None:

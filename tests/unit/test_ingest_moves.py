@@ -46,8 +46,9 @@ class Folder:
                 planner.add(ImageRef(ROOT + name, len(data), version), 0)
             planner.listed(ROOT)
             self.plan = planner.plan()
+            self.plan.vanished = list(self.plan.vanished)
             run_id = uuid.uuid4().hex
-            self.moved = moves.find(planner, self.plan.vanished, self._read)
+            self.moved = moves.find(planner, self._read)
             moves.commit(self.catalog, "c", run_id, KnownContents.none(), SPACE, self.moved)
             if until == "moves":
                 return
