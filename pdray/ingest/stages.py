@@ -221,11 +221,11 @@ class Worker:
 
 
 def build_encoder(job: Job) -> "DualEncoder":
-    """The image tower of the job's model, where this is called."""
+    """The image tower of the job's model, where this is called, ready to go."""
     # torch takes seconds to import, and a run that only plans, moves or deletes needs none.
     from pdray.models.encoder import DualEncoder
 
-    return DualEncoder(
+    encoder = DualEncoder(
         job.spec,
         device=job.device,
         precision=job.precision,
@@ -233,3 +233,5 @@ def build_encoder(job: Job) -> "DualEncoder":
         compile=job.compile,
         towers="image",
     )
+    encoder.warm_up()
+    return encoder
