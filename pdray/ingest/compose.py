@@ -236,6 +236,8 @@ class Projection:
         self._waiting: list[Any] = []
         target = replace(target, label="pdray index")
         self._actor = ray.remote(_Projector).options(num_cpus=0).remote(job, target)
+        # While the encoders load: opening takes as long as a dozen images.
+        self._waiting.append(self._actor.open.remote())
 
     def apply(self, part: str) -> None:
         """Sends a committed part; never waits for the index."""
@@ -267,10 +269,17 @@ class _Projector:
         self.job, self.target = job, target
         self.projector: Projector | None = None
 
-    def apply(self, part: str) -> str | None:
+    def open(self) -> str | None:
         try:
-            if self.projector is None:
-                self.projector = Projector.open(self.job.catalog, self.target, self.job.spec)
+            self.projector = Projector.open(self.job.catalog, self.target, self.job.spec)
+        except PdrayError as error:
+            return str(error)
+        return None
+
+    def apply(self, part: str) -> str | None:
+        if self.projector is None:
+            return None  # `open` said why
+        try:
             self.projector.apply(part)
         except PdrayError as error:
             return str(error)
