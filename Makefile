@@ -38,7 +38,7 @@ test: lint
 	$(BIN)/pytest
 
 test-faults: install
-	$(BIN)/pytest -m faults tests/faults
+	$(BIN)/pytest -m faults
 
 clean:
 	rm -rf $(VENV) demo

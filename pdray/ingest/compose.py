@@ -247,43 +247,44 @@ class Projection:
             self._judge(done)
 
     def close(self) -> None:
-        """Waits for everything sent, and lets the index go."""
-        self._judge(self._waiting)
+        """Waits for everything sent, and lets the index go: afterwards it has no writer here."""
+        self._judge([*self._waiting, self._actor.close.remote()])
         self._waiting = []
-        self._judge([self._actor.close.remote()])
 
     def _judge(self, answers: list[Any]) -> None:
         for answer in answers:
-            if self.broken is not None:
-                return
             try:
-                self.broken = ray.get(answer)
+                reason = ray.get(answer)
             except ray.exceptions.RayError as error:
-                self.broken = f"The process that writes the index died ({type(error).__name__})."
+                reason = f"The process that writes the index died ({type(error).__name__})."
+            self.broken = self.broken or reason
 
 
 class _Projector:
-    """Answers None, or why the index can't be written: an exception would lose its type."""
+    """Answers None, or why the index can't be written: an exception would lose its type.
+
+    Once it failed it tries no more: each part that waits would have its own minute of retries.
+    """
 
     def __init__(self, job: Job, target: IndexTarget) -> None:
         self.job, self.target = job, target
         self.projector: Projector | None = None
+        self.broken: str | None = None
 
     def open(self) -> str | None:
         try:
             self.projector = Projector.open(self.job.catalog, self.target, self.job.spec)
         except PdrayError as error:
-            return str(error)
-        return None
+            self.broken = str(error)
+        return self.broken
 
     def apply(self, part: str) -> str | None:
-        if self.projector is None:
-            return None  # `open` said why
         try:
-            self.projector.apply(part)
+            if self.projector is not None and self.broken is None:
+                self.projector.apply(part)
         except PdrayError as error:
-            return str(error)
-        return None
+            self.broken = str(error)
+        return self.broken
 
     def close(self) -> str | None:
         try:

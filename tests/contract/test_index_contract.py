@@ -1,7 +1,7 @@
 """What every index does: one body over the embedded one and the server's.
 
-The server's class runs against the client's in-memory mode for shape, and against a real server
-where PDRAY_TEST_QDRANT_URL names one (`-m server`).
+The server's class runs against the client's in-memory mode, directly and through HTTP, and against
+a real server where PDRAY_TEST_QDRANT_URL names one (`-m server`).
 """
 
 import os
@@ -25,6 +25,7 @@ from pdray.index.points import MACHINE_KEYS, Point
 from pdray.index.protocol import Index
 from pdray.index.server import open_server, rebuild_server
 from pdray.index.target import IndexTarget
+from tests.qdrant_http import QdrantHttp
 
 DIM = 16
 SPACE = "test-0123456789ab"
@@ -53,7 +54,7 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(
-    params=["edge", "memory", pytest.param("server", marks=pytest.mark.server)],
+    params=["edge", "memory", "http", pytest.param("server", marks=pytest.mark.server)],
 )
 def door(request: pytest.FixtureRequest, folder: Path) -> Iterator[Door]:
     if request.param == "edge":
@@ -73,6 +74,12 @@ def door(request: pytest.FixtureRequest, folder: Path) -> Iterator[Door]:
                 lambda: rebuild_server(ours, target, SPACE, DIM),
             )
             really()
+    elif request.param == "http":
+        with QdrantHttp() as server:
+            target = IndexTarget(folder, workspace=str(folder / "workspace"), url=server.url)
+            yield Door(
+                lambda: open_index(target, SPACE, DIM), lambda: rebuild_index(target, SPACE, DIM)
+            )
     else:
         url = os.environ.get("PDRAY_TEST_QDRANT_URL")
         if not url:
