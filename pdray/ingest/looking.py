@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pdray.catalog.units import Item
 from pdray.catalog.view import KnownContents
 from pdray.images.errors import ImageError
 from pdray.images.examine import Examined, examine
 from pdray.records import Failure, Preprocessing, content_id
+from pdray.sources.protocol import Content
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Looked:
 
 
 def look_at(
-    read: Iterable[tuple[Item, bytes | Failure]],
+    read: Iterable[tuple[Item, Content | Failure]],
     known: KnownContents,
     rule: Preprocessing,
     pool: ThreadPoolExecutor | None,
@@ -30,10 +31,11 @@ def look_at(
 ) -> Iterator[Looked | Failure]:
     """What each image is, in order. Pixels are made only of contents that are not known."""
 
-    def look(one: tuple[Item, bytes | Failure]) -> Looked | Failure:
-        item, data = one
-        if isinstance(data, Failure):
-            return data
+    def look(one: tuple[Item, Content | Failure]) -> Looked | Failure:
+        item, content = one
+        if isinstance(content, Failure):
+            return content
+        data = content.data
         part = known.find(content_id(data)) if len(known) else None
         wanted = () if part else (rule,)
         try:
@@ -42,6 +44,14 @@ def look_at(
             return Failure(item.uri, "decode", error.kind, error.reason)
         except Exception as error:  # whatever one image sets off must not cost its unit, for ever
             return Failure(item.uri, "decode", "unexpected", f"It upset the decoder: {error!r}.")
-        return Looked(examined, part)
+        return Looked(_with_words(examined, content), part)
 
     return (pool.map if pool else map)(look, read)
+
+
+def _with_words(examined: Examined, content: Content) -> Examined:
+    """With what the source says beside the image."""
+    if content.caption is None and content.extra is None:
+        return examined
+    said = replace(examined.metadata, caption=content.caption, extra=content.extra)
+    return replace(examined, metadata=said)

@@ -148,8 +148,8 @@ class _Run:
                 else:
                     planner.unreadable(entry.prefix)
                     self.report.notes.append(
-                        f"{entry.prefix} can't be listed: {entry.reason} Nothing under it was "
-                        "indexed or deleted."
+                        f"{entry.prefix} can't be listed in full: {entry.reason} Nothing under it "
+                        "was deleted."
                     )
             planner.listed(source.root)
             seen += found
@@ -215,7 +215,7 @@ class _Run:
         return KnownContents.none()
 
     def _read_item(self, item: Item) -> bytes:
-        return self.sources[item.source].read(item.uri)
+        return self.sources[item.source].read(item.uri, item.place)
 
     def _moves(self, planner: Planner, plan: Plan) -> moves.Moves:
         if not plan.new and not plan.changed:

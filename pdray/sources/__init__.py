@@ -2,10 +2,11 @@
 
 from pdray.sources.failure import failure
 from pdray.sources.opening import open_source
-from pdray.sources.protocol import Entry, Listing, Source, Unreadable
+from pdray.sources.protocol import Content, Entry, Listing, Source, Unreadable
 from pdray.sources.uri import from_path, to_path, under
 
 __all__ = [
+    "Content",
     "Entry",
     "Listing",
     "Source",

@@ -1,15 +1,19 @@
 """Images behind any fsspec URL: s3://bucket/prefix, gs://..., memory://..., sftp://host/path."""
 
-from collections.abc import Iterator, Mapping
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, BinaryIO, ClassVar, cast
 from urllib.parse import urlsplit
 
 from pdray.errors import SourceError
 from pdray.records import Failure, ImageRef
+from pdray.sources.ahead import ahead
 from pdray.sources.failure import explain
-from pdray.sources.protocol import Entry, Listing, Unreadable
-from pdray.sources.selection import EVERYTHING, Selection, is_hidden, is_image_name
+from pdray.sources.protocol import Content, Entry, Listing, Unreadable
+from pdray.sources.selection import EVERYTHING, Selection, is_hidden
+from pdray.sources.shards import Span
 from pdray.sources.uri import quote_path, under, unquote_path
 
 _ETAGS = ("ETag", "etag", "generation", "md5Hash", "content_md5", "Content-MD5", "Digest", "sha")
@@ -23,6 +27,12 @@ _TIMES = (
     "modify",
     "created",
 )
+
+# A tar's headers lie as far apart as its members are large: small members come many to a block.
+_BLOCK = 2**20
+_BUFFER = 4 * 2**10
+_WINDOW_IMAGES = 16
+_WINDOW_BYTES = 16 * 2**20
 
 _Folders = list[tuple[str, str]]  # (path as fsspec names it, path relative to the root with "/")
 
@@ -41,6 +51,7 @@ class BucketSource:
     scheme: str
     authority: str = ""
     selection: Selection = EVERYTHING
+    remote: ClassVar[bool] = True
     options: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
 
     @classmethod
@@ -62,16 +73,39 @@ class BucketSource:
         """Files of a folder before its subfolders, each sorted by name."""
         return Listing(self._walk)
 
-    def read(self, uri: str) -> bytes:
+    def read(self, uri: str, place: str = "") -> bytes:
         """All bytes of one object."""
+        (data,) = self._cat([self._path(uri)], [None], [None])
+        if isinstance(data, OSError):
+            raise data
+        return data
+
+    def fetch(self, refs: Sequence[ImageRef]) -> Iterator[Content | OSError]:
+        """Several objects at a time, and the next ones meanwhile."""
+        calls = (partial(self._contents, some) for some in _windows(refs))
+        for found in ahead(calls, 1):
+            yield from found
+
+    def open(self, uri: str) -> BinaryIO:
+        """The object as a file that seeks, read in blocks."""
         try:
-            data = self._system().cat_file(self._path(uri))
-        except OSError:
-            raise
+            file = self._system().open(
+                self._path(uri), "rb", block_size=_BLOCK, cache_type="readahead"
+            )
         except Exception as error:
-            # Clients have errors of their own (botocore, aiohttp); readers expect OSError alone.
-            raise OSError(_line(error)) from error
-        return bytes(data)
+            raise as_os_error(error) from error
+        return cast(BinaryIO, io.BufferedReader(_Told(file), _BUFFER))
+
+    def ranges(self, uri: str, spans: Sequence[Span]) -> Sequence[bytes]:
+        """The bytes of each span, asked for together."""
+        path = self._path(uri)
+        found = self._cat(
+            [path] * len(spans), [span.offset for span in spans], [span.end for span in spans]
+        )
+        for one in found:
+            if isinstance(one, OSError):
+                raise one
+        return [one for one in found if not isinstance(one, OSError)]
 
     def covers(self, uri: str) -> bool:
         """Whether a full listing would name this uri if the object were there."""
@@ -79,7 +113,30 @@ class BucketSource:
             return uri == self.root
         if uri == self.root or not under(uri, self.root):
             return False
-        return self.selection.covers(unquote_path(uri[len(self.root) :]))
+        return self.selection.covers(self.relative(uri))
+
+    def relative(self, uri: str) -> str:
+        """The path below the root; of a root that is one object, its name."""
+        if not self.root.endswith("/"):
+            return unquote_path(uri.rpartition("/")[2])
+        return unquote_path(uri[len(self.root) :])
+
+    def _contents(self, refs: Sequence[ImageRef]) -> Sequence[Content | OSError]:
+        nothing: list[int | None] = [None] * len(refs)
+        found = self._cat([self._path(ref.uri) for ref in refs], nothing, nothing)
+        return [one if isinstance(one, OSError) else Content(one) for one in found]
+
+    def _cat(
+        self, paths: Sequence[str], starts: Sequence[int | None], ends: Sequence[int | None]
+    ) -> Sequence[bytes | OSError]:
+        """Parts of files. Not `cat`, which takes the signs *?[] of a name for a pattern."""
+        try:
+            found = self._system().cat_ranges(
+                list(paths), list(starts), list(ends), on_error="return"
+            )
+        except Exception as error:
+            return [as_os_error(error)] * len(paths)
+        return [as_os_error(one) if isinstance(one, Exception) else bytes(one) for one in found]
 
     def _system(self) -> Any:
         import fsspec
@@ -128,7 +185,7 @@ class BucketSource:
         elif info["type"] == "directory":
             if not self.selection.excludes(relative):
                 below.append((info["name"], f"{relative}/"))
-        elif is_image_name(name) and self.selection.takes(relative):
+        elif self.selection.lists(relative):
             yield _reference(system, info, self.root + quote_path(relative))
         else:
             listing.ignored += 1
@@ -233,6 +290,60 @@ def _reason(error: OSError) -> str:
     kind, reason = explain(error)
     words = {"permission": "these credentials may not read it.", "missing": "it is gone."}
     return f"The folder could not be listed: {words.get(kind, reason[:1].lower() + reason[1:])}"
+
+
+def as_os_error(error: Exception) -> OSError:
+    """Clients have errors of their own (botocore, aiohttp); readers expect OSError alone."""
+    if isinstance(error, OSError):
+        return error
+    told = OSError(_line(error))
+    told.__cause__ = error
+    return told
+
+
+def _windows(refs: Sequence[ImageRef]) -> Iterator[list[ImageRef]]:
+    """Objects cut into pieces that are read together."""
+    held: list[ImageRef] = []
+    for ref in refs:
+        size = sum(one.size for one in held) + ref.size
+        if held and (len(held) >= _WINDOW_IMAGES or size > _WINDOW_BYTES):
+            yield held
+            held = []
+        held.append(ref)
+    if held:
+        yield held
+
+
+class _Told(io.RawIOBase):
+    """A file of fsspec whose errors are all OSErrors."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            data = self._file.read(len(buffer))
+        except Exception as error:
+            raise as_os_error(error) from error
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
 
 
 def _line(error: BaseException) -> str:

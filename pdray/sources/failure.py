@@ -4,6 +4,7 @@ import errno
 from typing import Literal
 
 from pdray.records import Failure
+from pdray.sources.tar import Damaged
 
 _WORDS = {
     errno.ENOENT: ("missing", "The file is gone."),
@@ -29,6 +30,8 @@ def explain(error: OSError) -> tuple[str, str]:
         return _WORDS[errno.EACCES]
     if isinstance(error, TimeoutError):
         return _WORDS[errno.ETIMEDOUT]
+    if isinstance(error, Damaged):
+        return "damaged", str(error)
     text = (error.strerror or str(error) or type(error).__name__).strip().splitlines()[0]
     return "io", f"It could not be read: {text.rstrip('.')}."
 

@@ -2,16 +2,17 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, ClassVar, NamedTuple
 
 from pdray.records import Failure, ImageRef
 from pdray.sources.failure import explain, failure
-from pdray.sources.protocol import Entry, Listing, Unreadable
+from pdray.sources.protocol import Content, Entry, Listing, Unreadable, one_by_one
 from pdray.sources.selection import EVERYTHING, Selection, is_hidden, is_image_name
-from pdray.sources.uri import from_path, quote_path, to_path, under
+from pdray.sources.shards import Span
+from pdray.sources.uri import from_path, quote_path, to_path, under, unquote_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class FolderSource:
 
     root: str
     selection: Selection = EVERYTHING
+    remote: ClassVar[bool] = False
 
     @classmethod
     def at(cls, path: str | os.PathLike[str], selection: Selection = EVERYTHING) -> "FolderSource":
@@ -36,15 +38,32 @@ class FolderSource:
         """Files of a folder before its subfolders, each sorted by name."""
         return Listing(self._walk)
 
-    def read(self, uri: str) -> bytes:
+    def read(self, uri: str, place: str = "") -> bytes:
         """All bytes of one file."""
         return Path(to_path(uri)).read_bytes()
+
+    def fetch(self, refs: Sequence[ImageRef]) -> Iterator[Content | OSError]:
+        """File after file."""
+        return one_by_one(self.read, refs)
+
+    def open(self, uri: str) -> BinaryIO:
+        """The file, for reading."""
+        return Path(to_path(uri)).open("rb")
+
+    def ranges(self, uri: str, spans: Sequence[Span]) -> Sequence[bytes]:
+        """The bytes of each span."""
+        with self.open(uri) as file:
+            return [_span(file, span) for span in spans]
 
     def covers(self, uri: str) -> bool:
         """Whether a full listing would name this uri if the file were there."""
         if uri == self.root or not under(uri, self.root):
             return False
-        return self.selection.covers(os.path.relpath(to_path(uri), to_path(self.root)))
+        return self.selection.covers(self.relative(uri))
+
+    def relative(self, uri: str) -> str:
+        """The path below the root."""
+        return os.path.relpath(to_path(uri), to_path(self.root))
 
     def _walk(self, listing: Listing) -> Iterator[Entry]:
         walk = _Walk(self.selection, listing)
@@ -60,27 +79,47 @@ class FileSource:
     """One local image file, whatever its extension: who names a file means it.
 
     Links on the way to the file are resolved, its own name is kept, as in a folder's listing.
+    The patterns are for what a shard holds.
     """
 
     root: str
+    selection: Selection = EVERYTHING
+    remote: ClassVar[bool] = False
 
     @classmethod
-    def at(cls, path: str | os.PathLike[str]) -> "FileSource":
+    def at(cls, path: str | os.PathLike[str], selection: Selection = EVERYTHING) -> "FileSource":
         """The source of an existing file."""
         parent, name = os.path.split(os.path.abspath(path))  # noqa: PTH100 (bytes-safe, as given)
-        return cls(from_path(os.path.join(os.path.realpath(parent), name)))  # noqa: PTH118
+        return cls(from_path(os.path.join(os.path.realpath(parent), name)), selection)  # noqa: PTH118
 
     def list(self) -> Listing:
         """The one file."""
         return Listing(lambda _: iter([_reference(to_path(self.root), self.root)]))
 
-    def read(self, uri: str) -> bytes:
+    def read(self, uri: str, place: str = "") -> bytes:
         """All bytes of the file."""
         return Path(to_path(uri)).read_bytes()
+
+    def fetch(self, refs: Sequence[ImageRef]) -> Iterator[Content | OSError]:
+        """File after file."""
+        return one_by_one(self.read, refs)
+
+    def open(self, uri: str) -> BinaryIO:
+        """The file, for reading."""
+        return Path(to_path(uri)).open("rb")
+
+    def ranges(self, uri: str, spans: Sequence[Span]) -> Sequence[bytes]:
+        """The bytes of each span."""
+        with self.open(uri) as file:
+            return [_span(file, span) for span in spans]
 
     def covers(self, uri: str) -> bool:
         """Whether it is this file."""
         return uri == self.root
+
+    def relative(self, uri: str) -> str:
+        """Its name."""
+        return unquote_path(uri.rpartition("/")[2])
 
 
 class _Folder(NamedTuple):
@@ -147,7 +186,7 @@ class _Walk:
             if not self._selection.excludes(relative):
                 where = self.links if entry.is_symlink() else below
                 where.append(_Folder(f"{relative}/", entry.path, f"{uri}/"))
-        elif is_image_name(name) and self._selection.takes(relative):
+        elif self._selection.lists(relative):
             yield _reference(entry.path, uri)
         elif self._leads_nowhere(entry, relative):
             # It may have led to a folder full of images on a disk that is not there now.
@@ -174,6 +213,11 @@ def _reference(path: str, uri: str) -> ImageRef | Failure:
         # A pipe or device would block its reader for ever.
         return Failure(uri, "list", "not-a-file", "It is a pipe, socket or device, not a file.")
     return ImageRef(uri, status.st_size, f"{status.st_mtime_ns}-{status.st_size}")
+
+
+def _span(file: BinaryIO, span: Span) -> bytes:
+    file.seek(span.offset)
+    return file.read(span.size)
 
 
 def _words(error: OSError) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pdray.errors import SourceError
 from pdray.sources.bucket import BucketSource, without_credentials
+from pdray.sources.container import ContainerSource
 from pdray.sources.folder import FileSource, FolderSource
 from pdray.sources.protocol import Source
 from pdray.sources.selection import Selection
@@ -38,7 +39,7 @@ def open_source(
             "give the URL of a folder."
         )
     if _URL.match(location) and not location.startswith("file:/"):
-        return BucketSource.at(location, selection, storage_options)
+        return ContainerSource(BucketSource.at(location, selection, storage_options))
     return _local(location, selection)
 
 
@@ -48,9 +49,9 @@ def _local(location: str, selection: Selection) -> Source:
     try:
         if Path(path).is_dir():
             with os.scandir(path):
-                return FolderSource.at(path, selection)
+                return ContainerSource(FolderSource.at(path, selection))
         with Path(path).open("rb"):
-            return FileSource.at(path)
+            return ContainerSource(FileSource.at(path, selection))
     except FileNotFoundError as error:
         raise SourceError(f"{_shown(path)} does not exist; check the path.") from error
     except PermissionError as error:

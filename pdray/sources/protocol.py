@@ -1,6 +1,6 @@
 """What every source of images can do, and what a listing says."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +16,15 @@ class Unreadable:
 
     prefix: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What was read of one image: its bytes, and what the source says beside them."""
+
+    data: bytes
+    caption: str | None = None
+    extra: str | None = None  # a JSON object of plain values
 
 
 Entry = ImageRef | Failure | Unreadable
@@ -45,8 +54,17 @@ class Source(Protocol):
     def list(self) -> Listing:
         """List lazily in an order that depends on names alone; one bad entry never raises."""
 
-    def read(self, uri: str) -> bytes:
-        """All bytes of one image. Raises OSError or a subclass (FileNotFoundError, ...)."""
+    def read(self, uri: str, place: str = "") -> bytes:
+        """All bytes of one image. Raises OSError or a subclass (FileNotFoundError, ...).
+
+        `place` is what the listing said (ImageRef.place); without it the image is looked for.
+        """
+
+    def fetch(self, refs: Sequence[ImageRef]) -> Iterator[Content | OSError]:
+        """The content of each image, or why it can't be read; in order, lazily, never raising.
+
+        They are images of one unit as a listing named them, in the order of uris.
+        """
 
     def covers(self, uri: str) -> bool:
         """Whether a full listing would name this uri if the image were there.
@@ -54,3 +72,14 @@ class Source(Protocol):
         False for what lies outside the root and for what the patterns leave out, so that an image
         newly excluded is not taken for one that vanished.
         """
+
+
+def one_by_one(
+    read: Callable[[str, str], bytes], refs: Sequence[ImageRef]
+) -> Iterator[Content | OSError]:
+    """A `fetch` for sources that gain nothing from reading several images together."""
+    for ref in refs:
+        try:
+            yield Content(read(ref.uri, ref.place))
+        except OSError as error:
+            yield error

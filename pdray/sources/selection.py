@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from pdray.sources.shards import shard_kind
+
 _EXTENSIONS = "jpg jpeg jpe jfif png webp gif bmp dib tif tiff avif jp2 j2k heic heif"
 IMAGE_EXTENSIONS = frozenset(_EXTENSIONS.split())
 
@@ -46,12 +48,15 @@ class Selection:
         """Whether this file or whole folder is excluded, so that it need not be entered."""
         return bool(self.exclude) and _matches(self.exclude, path)
 
+    def lists(self, path: str) -> bool:
+        """Whether a walk lists this file: a selected image, or a shard, which is as a folder."""
+        if shard_kind(path):
+            return not self.excludes(path)
+        return is_image_name(path.rpartition("/")[2]) and self.takes(path)
+
     def covers(self, path: str) -> bool:
-        """Whether a walk would list an image at this relative path."""
-        names = path.split("/")
-        if any(is_hidden(name) for name in names) or not is_image_name(names[-1]):
-            return False
-        return self.takes(path)
+        """Whether a walk would list a file at this relative path if it were there."""
+        return not any(is_hidden(name) for name in path.split("/")) and self.lists(path)
 
 
 EVERYTHING = Selection()

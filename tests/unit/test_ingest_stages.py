@@ -2,6 +2,7 @@
 
 import io
 import uuid
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from pdray.ingest.stages import Committed, Job, Worker, commit, decode
 from pdray.models.resolve import resolve
 from pdray.records import ImageRef, ModelSpec, Preprocessing, content_id, image_id
 from pdray.sources.opening import open_source
-from pdray.sources.protocol import Listing
+from pdray.sources.protocol import Content, Listing, one_by_one
 
 SPEC = ModelSpec("m", "m", None, "clip", 4, "w", Preprocessing(16, 16, "exact", 16))
 NONE = KnownContents.none()
@@ -41,11 +42,14 @@ class Shelf:
         found = [ImageRef(self.root + n, 1, "v") for n in self.files]
         return Listing(lambda _: iter(found))
 
-    def read(self, uri: str) -> bytes:
+    def read(self, uri: str, place: str = "") -> bytes:
         held = self.files[uri.removeprefix(self.root)]
         if isinstance(held, OSError):
             raise held
         return held
+
+    def fetch(self, refs: Sequence[ImageRef]) -> Iterator[Content | OSError]:
+        return one_by_one(self.read, refs)
 
     def covers(self, uri: str) -> bool:
         return uri.startswith(self.root)
