@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pdray.images.decode import MAX_PIXELS, decode, open_header
 from pdray.images.fingerprint import phash
 from pdray.images.metadata import read_metadata
-from pdray.images.resize import model_pixels
+from pdray.images.resize import Resize, model_pixels
 from pdray.images.thumbnail import encode, thumbnail_image
 from pdray.records import Metadata, Preprocessing, content_id
 
@@ -40,15 +40,16 @@ def examine(
     *,
     thumbnail_side: int = THUMBNAIL_SIDE,
     max_pixels: int = MAX_PIXELS,
+    resize: Resize | None = None,
 ) -> Examined:
     """Everything about one image: hashes, size, metadata, thumbnail, pixels for each preprocessing.
 
-    The first frame or page counts. Raises ImageError; damaged metadata never costs the image.
+    `resize` takes Pillow's place where it can. The first frame or page counts. Raises ImageError; damaged metadata never costs the image.
     Depends on nothing but its arguments and may run in several threads.
     """
     image, name = open_header(data, max_pixels)
     picture = decode(image, name, data, preprocessings, thumbnail_side)
-    thumbnail = thumbnail_image(picture, thumbnail_side)
+    thumbnail = thumbnail_image(picture, thumbnail_side, resize)
     return Examined(
         content_id=content_id(data),
         phash=phash(thumbnail),
@@ -57,7 +58,7 @@ def examine(
         format=name,
         metadata=read_metadata(image),
         thumbnail=encode(thumbnail),
-        pixels={rule.pixel_key: model_pixels(picture, rule) for rule in preprocessings},
+        pixels={rule.pixel_key: model_pixels(picture, rule, resize) for rule in preprocessings},
     )
 
 

@@ -8,6 +8,7 @@ from pdray.catalog.units import Item
 from pdray.catalog.view import KnownContents
 from pdray.images.errors import ImageError
 from pdray.images.examine import Examined, examine
+from pdray.images.resize import Resize
 from pdray.records import Failure, Preprocessing, content_id
 from pdray.sources.protocol import Content
 
@@ -28,6 +29,7 @@ def look_at(
     *,
     thumbnail_side: int,
     max_pixels: int,
+    resize: Resize | None,
 ) -> Iterator[Looked | Failure]:
     """What each image is, in order. Pixels are made only of contents that are not known."""
 
@@ -39,7 +41,13 @@ def look_at(
         part = known.find(content_id(data)) if len(known) else None
         wanted = () if part else (rule,)
         try:
-            examined = examine(data, wanted, thumbnail_side=thumbnail_side, max_pixels=max_pixels)
+            examined = examine(
+                data,
+                wanted,
+                thumbnail_side=thumbnail_side,
+                max_pixels=max_pixels,
+                resize=resize,
+            )
         except ImageError as error:
             return Failure(item.uri, "decode", error.kind, error.reason)
         except Exception as error:  # whatever one image sets off must not cost its unit, for ever

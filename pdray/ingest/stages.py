@@ -76,6 +76,9 @@ class Committed:
 
 def decode(job: Job, known: KnownContents, unit: Unit, pool: ThreadPoolExecutor | None) -> Decoded:
     """Reads and decodes every image of a unit, each on its own: a bad one becomes a failed row."""
+    # torch takes seconds to import, and a run that only plans, moves or deletes needs none.
+    from pdray.models.resizing import fast_resize
+
     began, started = time.time(), time.perf_counter()
     attempt = new_attempt()
     looked = look_at(
@@ -85,6 +88,7 @@ def decode(job: Job, known: KnownContents, unit: Unit, pool: ThreadPoolExecutor 
         pool,
         thumbnail_side=job.thumbnail_side,
         max_pixels=job.max_pixels,
+        resize=fast_resize(),
     )
     shape = (job.spec.preprocessing.height, job.spec.preprocessing.width, 3)
     pixels = np.empty((len(unit.items), *shape), np.uint8)
@@ -222,7 +226,6 @@ class Worker:
 
 def build_encoder(job: Job) -> "DualEncoder":
     """The image tower of the job's model, where this is called, ready to go."""
-    # torch takes seconds to import, and a run that only plans, moves or deletes needs none.
     from pdray.models.encoder import DualEncoder
 
     encoder = DualEncoder(
