@@ -44,8 +44,9 @@ def examine(
 ) -> Examined:
     """Everything about one image: hashes, size, metadata, thumbnail, pixels for each preprocessing.
 
-    `resize` takes Pillow's place where it can. The first frame or page counts. Raises ImageError; damaged metadata never costs the image.
-    Depends on nothing but its arguments and may run in several threads.
+    `resize` takes Pillow's place where it can. The first frame or page counts. Raises ImageError;
+    damaged metadata never costs the image. Depends on nothing but its arguments and may run in
+    several threads.
     """
     image, name = open_header(data, max_pixels)
     picture = decode(image, name, data, preprocessings, thumbnail_side)
