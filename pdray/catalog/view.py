@@ -21,6 +21,7 @@ from pdray.catalog import schema
 from pdray.catalog.catalog import Catalog
 from pdray.records import ImageRecord, Status
 
+_FILES = 512  # of one Arrow dataset, which keeps the footers of all that it has read: 75 KB each
 _KEYS = ["uri", "size", "version", "seq", "status", "image_id", "content_id"]
 
 
@@ -84,19 +85,22 @@ def numbered(
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Streams these columns of Parquet files, each batch with its file's position in `parts`."""
     filesystem, prefix = catalog.store.filesystem()
-    dataset = ds.dataset(
-        [prefix + part for part in parts],
-        schema=columns_of.remove_metadata(),
-        format="parquet",
-        filesystem=filesystem,
-    )
     # Some file systems show paths with a slash at the front, some without.
     cut = len(prefix.lstrip("/"))
-    place = {part: number for number, part in enumerate(parts)}
-    # Arrow reads ahead 16 batches of 131,072 rows in 4 files by default: a gigabyte of large parts.
-    scanner = dataset.scanner(columns=list(columns), batch_size=1 << 15, batch_readahead=4)
-    for tagged in scanner.scan_batches():
-        yield place[tagged.fragment.path.lstrip("/")[cut:]], tagged.record_batch
+    for start in range(0, len(parts), _FILES):
+        some = parts[start : start + _FILES]
+        dataset = ds.dataset(
+            [prefix + part for part in some],
+            schema=columns_of.remove_metadata(),
+            format="parquet",
+            filesystem=filesystem,
+        )
+        place = {part: start + number for number, part in enumerate(some)}
+        # By default Arrow reads ahead 16 batches of 131,072 rows in 4 files: a gigabyte of large
+        # parts.
+        scanner = dataset.scanner(columns=list(columns), batch_size=1 << 15, batch_readahead=4)
+        for tagged in scanner.scan_batches():
+            yield place[tagged.fragment.path.lstrip("/")[cut:]], tagged.record_batch
 
 
 def live_records(

@@ -15,6 +15,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +33,7 @@ Layout = Literal["units", "compacted"]
 ROWS_A_PART: dict[Layout, int] = {"units": 512, "compacted": 1 << 18}
 _ROOT = "file:///srv/photos/"
 _COLLECTION = "c"
+_MAKING = "2"  # raise it when other rows are made: a workspace made before is then made again
 _DIM = 16  # of the vectors: a plan reads the ids beside them and never these
 _SPEC = ModelSpec(
     "plan", "plan", None, "clip", _DIM, "w", Preprocessing(224, 224, "shortest-edge", 224)
@@ -123,11 +125,13 @@ _TOUCHED = 86_400_000_000_007
 
 def _uri(number: int) -> str:
     """Folders by year and day with a few hundred images each, as cameras fill them."""
-    year, rest = divmod(number, 1 << 20)
-    day, image = divmod(rest, 400)
-    return (
-        f"{_ROOT}{2000 + year}/{2000 + year}-{day:04d}%20holiday/IMG_{image:04d}_{number:08d}.jpg"
-    )
+    return f"{_folder(number // 400)}{number % 400:04d}_{number:08d}.jpg"
+
+
+@lru_cache(maxsize=4)
+def _folder(day: int) -> str:
+    year = 2000 + day // 2500
+    return f"{_ROOT}{year}/{year}-{day % 2500:04d}%20holiday/IMG_"
 
 
 def _size(number: int) -> int:
@@ -142,10 +146,10 @@ def _workspace(folder: Path, images: int, layout: Layout) -> Path:
     """Makes a workspace once; a later measurement finds it."""
     workspace = folder / f"{layout}-{images}"
     whole = workspace / "whole"
-    if not whole.exists():
+    if not whole.exists() or whole.read_text("utf-8") != _MAKING:
         shutil.rmtree(workspace, ignore_errors=True)
         _write(workspace, images, ROWS_A_PART[layout])
-        whole.touch()
+        whole.write_text(_MAKING, "utf-8")
     return workspace
 
 
