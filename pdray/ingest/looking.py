@@ -19,6 +19,7 @@ class Looked:
 
     examined: Examined
     part: str | None
+    size: int  # bytes read
 
 
 def look_at(
@@ -52,7 +53,7 @@ def look_at(
             return Failure(item.uri, "decode", error.kind, error.reason)
         except Exception as error:  # whatever one image sets off must not cost its unit, for ever
             return Failure(item.uri, "decode", "unexpected", f"It upset the decoder: {error!r}.")
-        return Looked(_with_words(examined, content), part)
+        return Looked(_with_words(examined, content), part, len(data))
 
     return (pool.map if pool else map)(look, read)
 

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from pdray.catalog.catalog import Catalog, new_attempt
 from pdray.catalog.units import Item, Unit
 from pdray.catalog.view import KnownContents
-from pdray.images.examine import Examined
-from pdray.ingest.looking import look_at
+from pdray.ingest.looking import Looked, look_at
 from pdray.ingest.reading import read
 from pdray.records import Failure, ImageRecord, ModelSpec, image_id
 from pdray.sources.protocol import Source
@@ -102,8 +101,8 @@ def decode(job: Job, known: KnownContents, unit: Unit, pool: ThreadPoolExecutor 
             records.append(failed_row(job.run_id, item, found))
             continue
         examined = found.examined
-        size += item.size
-        records.append(_row(job, item, examined))
+        size += found.size
+        records.append(_row(job, item, found))
         thumbnails.append(examined.thumbnail)
         if found.part:
             reused.add(found.part)
@@ -134,10 +133,11 @@ def failed_row(run_id: str, item: Item, failure: Failure) -> ImageRecord:
     )  # fmt: skip
 
 
-def _row(job: Job, item: Item, examined: Examined) -> ImageRecord:
+def _row(job: Job, item: Item, found: Looked) -> ImageRecord:
+    examined = found.examined
     return ImageRecord(
         uri=item.uri,
-        size=item.size,
+        size=found.size,  # a Parquet file's listing can only estimate it
         version=item.version,
         seq=item.seq,
         status="ok",

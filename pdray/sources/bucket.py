@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from pdray.errors import SourceError
 from pdray.records import Failure, ImageRef
 from pdray.sources.ahead import ahead
-from pdray.sources.failure import explain
+from pdray.sources.failure import as_os_error, chain, explain, first_line
+from pdray.sources.guard import PrivateHost
 from pdray.sources.protocol import Content, Entry, Listing, Unreadable
 from pdray.sources.selection import EVERYTHING, Selection, is_hidden
 from pdray.sources.shards import Span
@@ -105,7 +106,10 @@ class BucketSource:
         for one in found:
             if isinstance(one, OSError):
                 raise one
-        return [one for one in found if not isinstance(one, OSError)]
+        data = [one for one in found if not isinstance(one, OSError)]
+        if any(len(one) > span.size for one, span in zip(data, spans, strict=True)):
+            raise OSError("the server sends no parts of a file, only whole ones")
+        return data
 
     def covers(self, uri: str) -> bool:
         """Whether a full listing would name this uri if the object were there."""
@@ -218,21 +222,30 @@ def _open(url: str, shown: str, options: Mapping[str, Any]) -> tuple[Any, str, b
         system.invalidate_cache()
         is_file = bool(path.strip("/")) and system.info(path)["type"] != "directory"
         is_file = is_file and not url.endswith("/")  # http knows no folders but by their slash
-    except ImportError as error:
-        raise SourceError(f"{shown} needs another package: {_line(error)}.") from error
-    except FileNotFoundError as error:
-        raise SourceError(f"{shown} does not exist; check the bucket and the path.") from error
-    except PermissionError as error:
-        raise SourceError(
-            f"{shown} may not be read with these credentials; check the account's rights."
-        ) from error
     except Exception as error:
-        # Every protocol has errors of its own; for the user they are all "can't be opened".
-        why = _line(error).replace(url, shown)
-        raise SourceError(
-            f"{shown} can't be opened ({why}); check the URL, the network and the credentials."
-        ) from error
+        raise _refusal(url, shown, error) from error
     return system, path, is_file
+
+
+def _refusal(url: str, shown: str, error: Exception) -> SourceError:
+    """Why a source can't be opened, in one sentence."""
+    if any(isinstance(cause, PrivateHost) for cause in chain(error)):
+        return SourceError(
+            f"{shown} is at a private address; set sources.private_hosts to true if it may be read."
+        )
+    if isinstance(error, ImportError):
+        return SourceError(f"{shown} needs another package: {first_line(error)}.")
+    if isinstance(error, FileNotFoundError):
+        return SourceError(f"{shown} does not exist; check the bucket and the path.")
+    if isinstance(error, PermissionError):
+        return SourceError(
+            f"{shown} may not be read with these credentials; check the account's rights."
+        )
+    # Every protocol has errors of its own; for the user they are all "can't be opened".
+    why = first_line(error).replace(url, shown)
+    return SourceError(
+        f"{shown} can't be opened ({why}); check the URL, the network and the credentials."
+    )
 
 
 def _uri(scheme: str, authority: str, path: str) -> str:
@@ -256,7 +269,7 @@ def _list_folder(system: Any, folder: str) -> list[tuple[str, Mapping[str, Any]]
         raise
     except Exception as error:
         # Clients have errors of their own (botocore, aiohttp); one folder must not end the run.
-        raise OSError(_line(error)) from error
+        raise OSError(first_line(error)) from error
     finally:
         # Otherwise a walk over a bucket keeps every listing in memory.
         system.invalidate_cache(folder)
@@ -290,15 +303,6 @@ def _reason(error: OSError) -> str:
     kind, reason = explain(error)
     words = {"permission": "these credentials may not read it.", "missing": "it is gone."}
     return f"The folder could not be listed: {words.get(kind, reason[:1].lower() + reason[1:])}"
-
-
-def as_os_error(error: Exception) -> OSError:
-    """Clients have errors of their own (botocore, aiohttp); readers expect OSError alone."""
-    if isinstance(error, OSError):
-        return error
-    told = OSError(_line(error))
-    told.__cause__ = error
-    return told
 
 
 def _windows(refs: Sequence[ImageRef]) -> Iterator[list[ImageRef]]:
@@ -344,8 +348,3 @@ class _Told(io.RawIOBase):
         if not self.closed:
             self._file.close()
         super().close()
-
-
-def _line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0].rstrip(".")

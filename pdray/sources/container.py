@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from typing import BinaryIO, Protocol
@@ -10,11 +10,14 @@ from typing import BinaryIO, Protocol
 from pdray.records import Failure, ImageRef
 from pdray.sources import members
 from pdray.sources.ahead import ahead
+from pdray.sources.columns import Columns
 from pdray.sources.failure import explain
 from pdray.sources.protocol import Content, Entry, Listing, Source, Unreadable
 from pdray.sources.selection import Selection, is_hidden, is_image_name
-from pdray.sources.shards import Span, shard_kind, split
+from pdray.sources.shards import TAR, Span, shard_kind, split
+from pdray.sources.storage import Storage
 from pdray.sources.uri import unquote_path
+from pdray.sources.urls import read_urls
 
 _Entries = list[Entry]
 _Listed = tuple[_Entries, int]  # with how many files were passed over
@@ -49,6 +52,8 @@ class ContainerSource:
     """The images of `files`, and those inside of its shards."""
 
     files: Files
+    storage: Storage = field(default_factory=Storage)  # for images that a table names by URL
+    columns: Columns = field(default_factory=Columns)
 
     @property
     def root(self) -> str:
@@ -77,7 +82,8 @@ class ContainerSource:
             if shard is None:
                 yield from self.files.fetch(list(group))
             else:
-                yield from self._fetch_members(shard, list(group))
+                read = self._fetch_members if shard_kind(shard) == TAR else self._fetch_rows
+                yield from read(shard, list(group))
 
     def covers(self, uri: str) -> bool:
         """Whether a full listing would name this uri if the image were there."""
@@ -116,20 +122,28 @@ class ContainerSource:
         yield partial(_as_it_is, held)
 
     def _list_shard(self, shard: ImageRef) -> _Listed:
-        try:
-            with self.files.open(shard.uri) as file:
-                inside = members.listed(shard, file, partial(self._takes, shard.uri))
-        except OSError as error:
-            inside = members.Inside([], 0, error)
+        inside = self._inside(shard, partial(self._takes, shard.uri))
         entries: _Entries = list(inside.images)
         if inside.fault:
             entries += _faults(f"{shard.uri}!/", inside.fault)
         return entries, inside.ignored
 
+    def _inside(self, shard: ImageRef, takes: Callable[[str], bool]) -> members.Inside:
+        try:
+            with self.files.open(shard.uri) as file:
+                if shard_kind(shard.uri) == TAR:
+                    return members.listed(shard, file, takes)
+                from pdray.sources import parquet  # Arrow is slow to import
+
+                return parquet.listed(shard, file, takes, self.columns)
+        except OSError as error:
+            return members.Inside([], 0, error)
+
     def _takes(self, shard: str, member: str) -> bool:
         """Whether a member is listed: to the patterns, a shard is a folder, or the root."""
         names = member.split("/")
-        if any(is_hidden(name) for name in names) or not is_image_name(names[-1]):
+        passed_over = any(is_hidden(name) for name in names) or not is_image_name(names[-1])
+        if passed_over and shard_kind(shard) == TAR:
             return False
         alone = shard == self.files.root
         path = member if alone else f"{self.files.relative(shard)}/{member}"
@@ -138,8 +152,7 @@ class ContainerSource:
     def _find(self, uri: str, shard: str) -> ImageRef:
         with self.files.open(shard) as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(0)
-            inside = members.listed(ImageRef(shard, size, ""), file, lambda name: True)
+        inside = self._inside(ImageRef(shard, size, ""), lambda name: True)
         for ref in inside.images:
             if ref.uri == uri:
                 return ref
@@ -153,6 +166,18 @@ class ContainerSource:
         results = ahead(calls, _READERS) if self.files.remote else (call() for call in calls)
         for found in results:
             yield from found
+
+    def _fetch_rows(self, shard: str, refs: Sequence[ImageRef]) -> Iterator[Content | OSError]:
+        from pdray.sources import parquet
+
+        try:
+            file = self.files.open(shard)
+        except OSError as error:
+            yield from [error] * len(refs)
+            return
+        with file:
+            read = partial(read_urls, self.storage, shard)
+            yield from parquet.fetched(file, refs, self.columns, read)
 
 
 def _shard_of(ref: ImageRef) -> str | None:

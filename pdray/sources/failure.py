@@ -1,10 +1,16 @@
 """What an error of the file system or the bucket means, in a stable word and a sentence."""
 
 import errno
+from collections.abc import Iterator
 from typing import Literal
 
 from pdray.records import Failure
-from pdray.sources.tar import Damaged
+from pdray.sources.guard import PrivateHost
+
+
+class Damaged(OSError):
+    """A container or a part of it is not what it should be. The text is a sentence."""
+
 
 _WORDS = {
     errno.ENOENT: ("missing", "The file is gone."),
@@ -20,8 +26,16 @@ _WORDS = {
 }
 
 
+_PRIVATE = (
+    "private-host",
+    "The address is private: set sources.private_hosts to true if it may be reached.",
+)
+
+
 def explain(error: OSError) -> tuple[str, str]:
     """(kind, reason) of an error. The reason is one sentence and names no path."""
+    if any(isinstance(cause, PrivateHost) for cause in chain(error)):
+        return _PRIVATE
     if error.errno in _WORDS:
         return _WORDS[error.errno]
     if isinstance(error, FileNotFoundError):
@@ -40,3 +54,30 @@ def failure(uri: str, stage: Literal["list", "read"], error: OSError) -> Failure
     """The Failure of one image that could not be listed or read."""
     kind, reason = explain(error)
     return Failure(uri, stage, kind, reason)
+
+
+def as_os_error(error: Exception) -> OSError:
+    """Clients have errors of their own (botocore, aiohttp); readers expect OSError alone."""
+    if isinstance(error, OSError):
+        return error
+    told = OSError(first_line(error))
+    told.__cause__ = error
+    return told
+
+
+def first_line(error: BaseException) -> str:
+    """The text of an error as part of a sentence."""
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].rstrip(".")
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it came from, however clients wrapped it."""
+    seen: set[int] = set()
+    pending: list[BaseException | None] = [error]
+    while pending:
+        one = pending.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            pending += [one.__cause__, one.__context__, getattr(one, "os_error", None)]

@@ -2,16 +2,17 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from pdray.errors import SourceError
 from pdray.sources.bucket import BucketSource, without_credentials
-from pdray.sources.container import ContainerSource
+from pdray.sources.columns import Columns
+from pdray.sources.container import ContainerSource, Files
 from pdray.sources.folder import FileSource, FolderSource
 from pdray.sources.protocol import Source
 from pdray.sources.selection import Selection
+from pdray.sources.storage import Storage
 from pdray.sources.uri import to_path
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -22,15 +23,17 @@ def open_source(
     *,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
-    storage_options: Mapping[str, Any] | None = None,
+    storage: Storage | None = None,
+    columns: Columns | None = None,
 ) -> Source:
     """The source at a local path, a file:// uri or any fsspec URL; a folder or one image.
 
-    `include` and `exclude` are glob patterns relative to a folder (see `Selection`);
-    `storage_options` go to fsspec as they are. Raises SourceError in one sentence where there is
-    nothing to list. A file:// uri is percent-decoded; other URLs are taken as fsspec takes them.
+    `include` and `exclude` are glob patterns relative to a folder (see `Selection`); `storage` says
+    how remote files are reached, `columns` what is where in Parquet files. Raises SourceError in
+    one sentence where there is nothing to list. A file:// uri is percent-decoded; other URLs are
+    taken as fsspec takes them.
     """
-    selection = Selection(tuple(include), tuple(exclude))
+    selection, storage = Selection(tuple(include), tuple(exclude)), storage or Storage()
     if not location:
         raise SourceError("The source is empty; give a folder, an image or a URL.")
     if "::" in location and _URL.match(location):
@@ -39,19 +42,22 @@ def open_source(
             "give the URL of a folder."
         )
     if _URL.match(location) and not location.startswith("file:/"):
-        return ContainerSource(BucketSource.at(location, selection, storage_options))
-    return _local(location, selection)
+        scheme = location.partition(":")[0].lower()
+        files: Files = BucketSource.at(location, selection, storage.of(scheme))
+    else:
+        files = _local(location, selection)
+    return ContainerSource(files, storage, columns or Columns())
 
 
-def _local(location: str, selection: Selection) -> Source:
+def _local(location: str, selection: Selection) -> Files:
     path = to_path(location) if location.startswith("file:/") else location
     path = os.path.expanduser(path)  # noqa: PTH111 (a path may hold bytes that are not UTF-8)
     try:
         if Path(path).is_dir():
             with os.scandir(path):
-                return ContainerSource(FolderSource.at(path, selection))
+                return FolderSource.at(path, selection)
         with Path(path).open("rb"):
-            return ContainerSource(FileSource.at(path, selection))
+            return FileSource.at(path, selection)
     except FileNotFoundError as error:
         raise SourceError(f"{_shown(path)} does not exist; check the path.") from error
     except PermissionError as error:

@@ -5,6 +5,8 @@ import tarfile
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
+from pdray.sources.failure import Damaged
+
 _BLOCK = 512
 
 
@@ -14,10 +16,6 @@ class Member(NamedTuple):
     name: str  # relative, with "/" between names; bytes that are not UTF-8 as surrogate escapes
     offset: int
     size: int
-
-
-class Damaged(OSError):
-    """The tar ends or breaks off where it should go on. The text is a sentence."""
 
 
 def members(file: BinaryIO, size: int) -> Iterator[Member]:

@@ -10,6 +10,8 @@ from typing import Any
 
 import fsspec
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -66,6 +68,22 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     tar.addfile(info, io.BytesIO(data))
 
 
+def write_parquet(root: Path, pictures: Mapping[str, bytes]) -> str:
+    root.mkdir()
+    names = sorted(pictures)
+    for number, some in enumerate((names[:5], names[5:])):
+        values = [{"bytes": pictures[name], "path": name} for name in some]
+        table = pa.table(
+            {
+                "image": values,
+                "text": [caption_of(name) for name in some],
+                "number": [7] * len(some),
+            }
+        )
+        pq.write_table(table, root / f"{number}.parquet", row_group_size=3)
+    return str(root)
+
+
 def in_bucket(server: Any, folder: str) -> str:
     system = fsspec.filesystem("s3", **server.options)
     bucket = f"alike-{uuid.uuid4().hex}"
@@ -105,7 +123,7 @@ def replan(catalog: Catalog, source: Source) -> Iterator[Any]:
         yield from planner.items()
 
 
-@pytest.mark.parametrize("form", ["tar", "folder on S3", "tar on S3"])
+@pytest.mark.parametrize("form", ["tar", "parquet", "folder on S3", "tar on S3", "parquet on S3"])
 def test_contents_are_the_same_in_whatever_form_they_come(
     form: str, tmp_path: Path, pictures: Mapping[str, bytes], s3: Any
 ) -> None:
@@ -114,14 +132,22 @@ def test_contents_are_the_same_in_whatever_form_they_come(
     location = str(tmp_path / "folder")
     if form.startswith("tar"):
         location = write_tar(tmp_path / "tar", pictures)
+    if form.startswith("parquet"):
+        location = write_parquet(tmp_path / "parquet", pictures)
     if form.endswith("S3"):
         location = in_bucket(s3, location)
     rows = rows_of(open_source(location))
     assert [row.status for row in rows] == ["ok"] * len(pictures)
     assert {row.content_id for row in rows} == {row.content_id for row in plain}
+    assert {row.size for row in rows} == {len(data) for data in pictures.values()}
     if form.startswith("tar"):
         for row in rows:
             name = row.uri.partition("!/")[2]
             assert row.metadata.caption == caption_of(name)
             key = name.partition(".")[0]
             assert json.loads(row.metadata.extra or "") == {"__key__": key, "number": 7}
+    if form.startswith("parquet"):
+        for row in rows:
+            said = json.loads(row.metadata.extra or "")
+            assert row.metadata.caption == caption_of(said["path"])
+            assert said["number"] == 7

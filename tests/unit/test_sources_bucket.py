@@ -17,6 +17,7 @@ from pdray.errors import SourceError
 from pdray.records import ImageRef
 from pdray.sources import Unreadable, open_source
 from pdray.sources.bucket import BucketSource, without_credentials
+from pdray.sources.storage import Storage
 
 
 @pytest.fixture
@@ -170,7 +171,7 @@ def server(tmp_path: Path) -> Iterator[str]:
 def test_a_web_folder_is_listed_and_read(server: str, tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub/a b%20.png").write_bytes(b"these bytes")
-    source = open_source(server)
+    source = open_source(server, storage=Storage(private_hosts=True))
     (ref,) = source.list()
     assert isinstance(ref, ImageRef)
     assert ref.uri == f"{server}sub/a%20b%2520.png"
