@@ -2,6 +2,7 @@
 
     format.json                                    the format version
     collections/<collection>/rows/<unit>.parquet   row parts; creating one is the commit
+    collections/<collection>/rows/merged-*.parquet what compaction made of many (catalog/merging.py)
     collections/<collection>/pointer/<n>.json      which embedding space serves (catalog/pointer.py)
     embeddings/<space>/<unit>-<attempt>.parquet    content_id -> vector, shared by all collections
     thumbs/<unit[:2]>/<unit>-<attempt>.pack        thumbnails one after the other
@@ -121,6 +122,11 @@ class Catalog:
         """Paths of the complete embedding parts of a space, sorted."""
         return self.store.list(f"embeddings/{space}", ".parquet")
 
+    def document(self, path: str) -> dict[str, Any]:
+        """What the metadata of a part says, from its footer alone. Raises FileNotFoundError."""
+        filesystem, prefix = self.store.filesystem()
+        return schema.document(pq.read_schema(prefix + path, filesystem=filesystem))
+
     def read_part(self, path: str) -> Part:
         """A row part, whole. Raises FileNotFoundError."""
         table = pq.read_table(io.BytesIO(self.store.read(path)))
@@ -207,6 +213,26 @@ class Catalog:
             with contextlib.suppress(OSError):  # an orphan is harmless, and compaction removes it
                 self.store.delete(mine)
         return False
+
+    def write_merged(
+        self,
+        path: str,
+        table: pa.Table,
+        embeddings: dict[str, list[str]],
+        replaces: dict[str, Any],
+    ) -> None:
+        """Writes a row part that stands for others: table of schema ROWS, what it names, and the
+        names of those others, each with those that it stood for itself.
+        """
+        document = {
+            "format": schema.FORMAT,
+            "collection": path.split("/")[1],
+            "unit": path.rsplit("/", 1)[-1].removesuffix(".parquet"),
+            "embeddings": embeddings,
+            "replaces": replaces,
+        }
+        text = json.dumps(document, sort_keys=True).encode()
+        self.store.create(path, _parquet(table.replace_schema_metadata({schema.META: text})))
 
     @staticmethod
     def part_path(collection: str, unit_id: str) -> str:

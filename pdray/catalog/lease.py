@@ -3,6 +3,10 @@
 Claims are numbered and created only if absent, so two runs can't both win. A holder on this machine
 is asked of the operating system (a killed run blocks nobody); one elsewhere counts as gone when its
 heartbeat is older than STALE_SECONDS. Claims stay: a slow run could take the number of one removed.
+
+`alone` is the gate of whoever removes files that all collections share. Both sides claim first and
+look at the other afterwards, so at least one of them sees the other: the remover then leaves the
+shared files as they are, and a run that comes to a closed gate waits until it opens.
 """
 
 import contextlib
@@ -11,7 +15,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +26,8 @@ from pdray.errors import LeaseHeld
 
 BEAT_SECONDS = 10.0
 STALE_SECONDS = 60.0
+_GATE = ".gate"
+_GATE_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,33 @@ class Lease:
 @contextlib.contextmanager
 def hold(catalog: Catalog, collection: str, run_id: str) -> Iterator[Lease]:
     """Holds the collection for the block. Raises LeaseHeld, naming the holder."""
-    lease = _claim(catalog, collection, run_id)
+    with _held(_claim(catalog, collection, run_id)) as lease:
+        while _living(catalog, _GATE) is not None:
+            time.sleep(_GATE_POLL_SECONDS)
+        yield lease
+
+
+@contextlib.contextmanager
+def alone(catalog: Catalog, run_id: str, own: Collection[str]) -> Iterator[str | None]:
+    """Holds back every run that would start during the block. Raises LeaseHeld.
+
+    Yields None, or the name of a collection beyond `own` that someone works on already: then
+    nothing that collections share may be removed. Leases of one's own are taken before.
+    """
+    with _held(_claim(catalog, _GATE, run_id)):
+        folders = [path.rsplit("/", 1)[-1] for path in catalog.store.list("leases")]
+        others = (name for name in folders if name != _GATE and name not in own)
+        yield next((name for name in others if _living(catalog, name) is not None), None)
+
+
+def _living(catalog: Catalog, collection: str) -> dict[str, Any] | None:
+    folder = f"leases/{collection}"
+    number = _newest(catalog, folder)
+    return _holder(catalog, folder, number) if number else None
+
+
+@contextlib.contextmanager
+def _held(lease: Lease) -> Iterator[Lease]:
     stop = threading.Event()
     beat = threading.Thread(target=_beat, args=(lease, stop), daemon=True, name="pdray-lease")
     beat.start()
@@ -50,7 +82,7 @@ def hold(catalog: Catalog, collection: str, run_id: str) -> Iterator[Lease]:
         stop.set()
         beat.join()
         with contextlib.suppress(OSError):  # it goes stale by itself
-            catalog.store.create(f"{lease.folder}/{lease.number:08d}.released", b"")
+            lease.catalog.store.create(f"{lease.folder}/{lease.number:08d}.released", b"")
 
 
 def _claim(catalog: Catalog, collection: str, run_id: str) -> Lease:
@@ -66,9 +98,12 @@ def _claim(catalog: Catalog, collection: str, run_id: str) -> Lease:
         number = _newest(catalog, folder)
         holder = _holder(catalog, folder, number) if number else None
         if holder:
+            who = f"{holder['run_id']} (process {holder['pid']} on {holder['host']})"
+            if collection == _GATE:
+                raise LeaseHeld(f"{who} tidies the workspace up now. Wait for it to end.")
             raise LeaseHeld(
-                f"Run {holder['run_id']} (process {holder['pid']} on {holder['host']}) is indexing "
-                f"collection {collection!r} now. Wait for it to end, or index another collection."
+                f"Run {who} is indexing collection {collection!r} now. Wait for it to end, or "
+                "index another collection."
             )
         lease = Lease(catalog, folder, number + 1)
         if catalog.store.create(_path(lease, "json"), json.dumps(document).encode()):

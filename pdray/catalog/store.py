@@ -9,6 +9,8 @@ import errno
 import os
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -20,6 +22,20 @@ from pdray.errors import CatalogError
 TEMPORARY = ".tmp-"
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file as a walk finds it. `modified` in seconds since the epoch; None where not known."""
+
+    path: str
+    size: int
+    modified: float | None
+
+    @property
+    def temporary(self) -> bool:
+        """Whether it is a file that a write had not finished."""
+        return self.path.rsplit("/", 1)[-1].startswith(TEMPORARY)
 
 
 class Store(Protocol):
@@ -41,6 +57,9 @@ class Store(Protocol):
 
     def list(self, folder: str, suffix: str = "") -> list[str]:
         """Paths of the files directly in a folder, sorted; empty where there is no such folder."""
+
+    def walk(self, folder: str) -> Iterator[Entry]:
+        """Every file below a folder, unfinished ones too, in order of path."""
 
     def filesystem(self) -> tuple[Any, str]:
         """What pyarrow.dataset takes (filesystem or None for local), and its paths' prefix."""
@@ -113,6 +132,17 @@ class LocalStore:
             if name.endswith(suffix) and not name.startswith(TEMPORARY)
         ]
 
+    def walk(self, folder: str) -> Iterator[Entry]:
+        """See Store.walk."""
+        for place, folders, names in os.walk(self.root / folder):
+            folders.sort()
+            for name in sorted(names):
+                path = Path(place, name)
+                with contextlib.suppress(FileNotFoundError):  # gone since it was listed
+                    found = path.stat()
+                    relative = path.relative_to(self.root).as_posix()
+                    yield Entry(relative, found.st_size, found.st_mtime)
+
     def filesystem(self) -> tuple[Any, str]:
         """See Store.filesystem."""
         return None, f"{self.root}/"
@@ -161,6 +191,14 @@ class ObjectStore:
         names = sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in found)
         return [f"{folder}/{name}" for name in names if name.endswith(suffix)]
 
+    def walk(self, folder: str) -> Iterator[Entry]:
+        """See Store.walk."""
+        with _oserrors():
+            found = self.fs.find(f"{self.prefix}/{folder}", detail=True, refresh=True)
+        cut = len(self.prefix.lstrip("/")) + 1
+        for path, info in sorted(found.items()):
+            yield Entry(path.lstrip("/")[cut:], int(info["size"] or 0), _modified(info))
+
     def filesystem(self) -> tuple[Any, str]:
         """See Store.filesystem."""
         return self.fs, f"{self.prefix}/"
@@ -181,6 +219,19 @@ def open_store(url: str) -> Store:
             f"The workspace {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path} can't "
             f"be opened: {error}. Use a folder or an s3:// URL."
         ) from error
+
+
+def _modified(info: dict[str, Any]) -> float | None:
+    """When a file was written, as the clients of different stores call it."""
+    for key in ("LastModified", "mtime", "updated", "last_modified", "created"):
+        found = info.get(key)
+        if isinstance(found, str):
+            found = datetime.fromisoformat(found)
+        if isinstance(found, datetime):
+            return found.timestamp()
+        if isinstance(found, int | float):
+            return float(found)
+    return None
 
 
 @contextlib.contextmanager

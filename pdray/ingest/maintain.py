@@ -12,7 +12,7 @@ from pdray.config import Settings
 from pdray.errors import CatalogError, IndexUnavailable
 from pdray.index.opening import open_index, rebuild_index
 from pdray.index.target import IndexTarget
-from pdray.ingest.project import Projector
+from pdray.ingest.project import Projector, waiting
 from pdray.records import ImageRecord
 
 _SHOWN = 20
@@ -52,8 +52,8 @@ def _collection_status(catalog: Catalog, name: str, target: IndexTarget) -> dict
             spec = serving_now.spec
             with open_index(target, spec.space, spec.dim, wait_seconds=2.0) as index:
                 points = index.count(name)
-                waiting = set(catalog.parts(name)) - index.ledger.applied()
-                pending = sum(by_part.get(part, 0) for part in waiting)
+                parts, _ = waiting(catalog, name, index.ledger.applied())
+                pending = sum(by_part.get(part, 0) for part in parts)
         except IndexUnavailable as error:
             note = str(error)
     return {

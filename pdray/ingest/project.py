@@ -6,11 +6,14 @@ away waits for `catch_up`, which sees the live rows of the whole collection: a p
 no live row carries its id.
 """
 
+from collections.abc import Collection
+
 import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
 from pdray.catalog.catalog import Catalog, Part
+from pdray.catalog.merging import inherits, is_merged
 from pdray.catalog.view import (
     KnownContents,
     carried,
@@ -63,13 +66,15 @@ class Projector:
 
     def pending(self, collection: str) -> list[str]:
         """Committed parts that the index has not applied, sorted."""
-        return sorted(set(self.catalog.parts(collection)) - self.index.ledger.applied())
+        return waiting(self.catalog, collection, self.index.ledger.applied())[0]
 
     def catch_up(self, collection: str) -> int:
         """Applies everything that is pending; returns the points written or removed."""
         self._mark()
         self.lacking, self._known = 0, None
-        pending = self.pending(collection)
+        pending, inherited = waiting(self.catalog, collection, self.index.ledger.applied())
+        self._unmarked += inherited
+        self._mark()
         if not pending:
             return 0
         with connect() as con:
@@ -152,6 +157,20 @@ class Projector:
         """Notes what was applied and lets the index go."""
         self._mark()
         self.index.close()
+
+
+def waiting(
+    catalog: Catalog, collection: str, applied: Collection[str]
+) -> tuple[list[str], list[str]]:
+    """Parts that an index which applied these still has to apply, and merged parts of which it has
+    every row already; both sorted.
+    """
+    pending: list[str] = []
+    inherited: list[str] = []
+    for path in sorted(set(catalog.parts(collection)).difference(applied)):
+        known = is_merged(path) and inherits(path, catalog.document(path), applied)
+        (inherited if known else pending).append(path)
+    return pending, inherited
 
 
 def _ended(part: Part) -> set[str]:
