@@ -234,6 +234,16 @@ class Catalog:
         text = json.dumps(document, sort_keys=True).encode()
         self.store.create(path, _parquet(table.replace_schema_metadata({schema.META: text})))
 
+    def write_merged_embeddings(self, space: str, table: pa.Table) -> str:
+        """Writes an embedding part made of others, with the metadata of one. Gives its path."""
+        path = f"embeddings/{space}/merged-{new_attempt()}.parquet"
+        self.store.create(path, _parquet(table, compression="none"))
+        return path
+
+    def embedding_table(self, path: str) -> pa.Table:
+        """An embedding part as it is stored: content_id, vector. Raises FileNotFoundError."""
+        return pq.read_table(io.BytesIO(self.store.read(path)))
+
     @staticmethod
     def part_path(collection: str, unit_id: str) -> str:
         """Path of a unit's row part."""

@@ -30,7 +30,8 @@ WASTE = 0.2  # a large part is written anew when more of its rows than this are 
 SETTLE_SECONDS = 1.0  # longer than a local listing takes: it may run while parts are written
 _PREFIX = "merged-"
 _OF_TOMBSTONES = {"uri", "size", "version", "seq", "status", "run_id", "image_id"}
-_KEYS = ["uri", "seq", "status", "image_id"]
+_KEYS = ["uri", "seq", "status", "image_id", "content_id", "thumb_pack", "thumb_length"]
+_USED = pa.schema([schema.ROWS.field(name) for name in _KEYS[-3:]])
 _NUMBERED = pa.schema([*schema.ROWS, pa.field("part", pa.int32())])
 
 
@@ -40,7 +41,7 @@ class Merge:
 
     parts: int = 0
     rows: int = 0
-    kept: int = 0
+    dropped: int = 0  # rows
     groups: list[list[str]] = field(default_factory=list)  # each becomes one part
     dead: list[str] = field(default_factory=list)
 
@@ -95,30 +96,18 @@ class Merger:
         ).fetchall()
         sizes = {self._parts[part]: (rows, kept) for part, rows, kept in counts}
         self.merge.rows = sum(rows for rows, _ in sizes.values())
-        self.merge.kept = sum(kept for _, kept in sizes.values())
         self.merge.dead = [part for part in self._parts if not sizes.get(part, (0, 0))[1]]
-        self.merge.groups = list(self._groups(sizes))
+        self.merge.groups = list(groups(sizes, self._most, self._anew))
+        gone = (sizes.get(part, (0, 0)) for part in self.merge.replaced)
+        self.merge.dropped = sum(rows - kept for rows, kept in gone)
 
-    def _groups(self, sizes: Mapping[str, tuple[int, int]]) -> Iterator[list[str]]:
-        """Small parts together, in order of name; large ones alone where much of them is dead."""
-        group: list[str] = []
-        held = 0
-        for part in self._parts:
-            rows, kept = sizes.get(part, (0, 0))
-            if not kept:
-                continue
-            if 2 * kept >= self._most:
-                if part in self._anew or rows - kept > WASTE * rows:
-                    yield [part]
-                continue
-            if held + kept > self._most:
-                yield group
-                group, held = [], 0
-            group.append(part)
-            held += kept
-        rows, kept = sizes[group[0]] if group else (0, 0)
-        if len(group) > 1 or rows > kept:
-            yield group
+    def used(self) -> pa.RecordBatchReader:
+        """What the live whole rows use: content_id, thumb_pack, thumb_length."""
+        if not self._parts:
+            return pa.RecordBatchReader.from_batches(_USED, [])
+        names = ", ".join(_USED.names)
+        found = self._con.execute(f"SELECT {names} FROM kept WHERE whole").to_arrow_table()
+        return found.cast(_USED).to_reader()
 
     def write(self, moved: Mapping[str, Sequence[str]] | None = None) -> list[str]:
         """Writes the new parts; `moved` says which embedding parts stand for those of old."""
@@ -163,8 +152,10 @@ class Merger:
 _KEPT = """
 CREATE TABLE sizes AS SELECT part, count(*) AS n FROM keys GROUP BY part;
 CREATE TABLE kept AS
-  SELECT uri, seq, part, live AND status <> 'deleted' AS whole FROM (
-    SELECT uri, seq, status, image_id, part,
+  SELECT uri, seq, part, content_id, thumb_pack, thumb_length,
+    live AND status <> 'deleted' AS whole
+  FROM (
+    SELECT keys.*,
       row_number() OVER by_uri = 1 AS live,
       row_number() OVER by_image = 1 AS last,
       first_value(image_id) OVER by_uri AS holder
@@ -175,6 +166,28 @@ CREATE TABLE kept AS
   ) WHERE live OR (last AND image_id IS NOT NULL AND image_id IS DISTINCT FROM holder);
 DROP TABLE keys;
 """
+
+
+def groups(
+    sizes: Mapping[str, tuple[int, int]], most: int, anew: Collection[str] = ()
+) -> Iterator[list[str]]:
+    """Which parts become one, by (rows, rows that stay) of each: small ones together, in order of
+    name; large ones alone, where much of them is dead or they are among `anew`.
+    """
+    group: list[str] = []
+    held = 0
+    for part, (rows, kept) in sorted(sizes.items()):
+        if 2 * kept >= most:
+            if part in anew or rows - kept > WASTE * rows:
+                yield [part]
+        elif kept:
+            if group and held + kept > most:
+                yield group
+                group, held = [], 0
+            group.append(part)
+            held += kept
+    if len(group) > 1 or any(rows > kept for rows, kept in map(sizes.__getitem__, group)):
+        yield group
 
 
 def _column(name: str) -> str:

@@ -148,6 +148,25 @@ def rebuild(
 
 
 @app.command()
+def compact(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
+    grace: Annotated[
+        float,
+        typer.Option("--grace", metavar="SECONDS", min=0, help="Leave younger shared files alone."),
+    ] = 60.0,
+    workspace: Workspace = None,
+    collection: Collection = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Merge small files into large ones and remove what nothing uses any more."""
+    from pdray.cli.keeping import run_compact
+
+    flags = {"workspace": workspace, "config": config}
+    run_compact(flags, collection, dry_run, grace, as_json)
+
+
+@app.command()
 def samples(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.")],
     count: Annotated[int, typer.Option("--count", metavar="N", min=1, help="Scenes.")] = 1000,
