@@ -41,9 +41,12 @@ def examine(
     thumbnail_side: int = THUMBNAIL_SIDE,
     max_pixels: int = MAX_PIXELS,
     resize: Resize | None = None,
+    pixels: bool = True,
 ) -> Examined:
     """Everything about one image: hashes, size, metadata, thumbnail, pixels for each preprocessing.
 
+    Without `pixels` none are made, but the decode is the same: hash and thumbnail depend on the
+    bytes and the preprocessings only, whatever is known of the content already.
     `resize` takes Pillow's place where it can. The first frame or page counts. Raises ImageError;
     damaged metadata never costs the image. Depends on nothing but its arguments and may run in
     several threads.
@@ -51,6 +54,7 @@ def examine(
     image, name = open_header(data, max_pixels)
     picture = decode(image, name, data, preprocessings, thumbnail_side)
     thumbnail = thumbnail_image(picture, thumbnail_side, resize)
+    wanted = preprocessings if pixels else ()
     return Examined(
         content_id=content_id(data),
         phash=phash(thumbnail),
@@ -59,7 +63,7 @@ def examine(
         format=name,
         metadata=read_metadata(image),
         thumbnail=encode(thumbnail),
-        pixels={rule.pixel_key: model_pixels(picture, rule, resize) for rule in preprocessings},
+        pixels={rule.pixel_key: model_pixels(picture, rule, resize) for rule in wanted},
     )
 
 

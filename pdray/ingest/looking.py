@@ -40,14 +40,14 @@ def look_at(
             return content
         data = content.data
         part = known.find(content_id(data)) if len(known) else None
-        wanted = () if part else (rule,)
         try:
             examined = examine(
                 data,
-                wanted,
+                (rule,),
                 thumbnail_side=thumbnail_side,
                 max_pixels=max_pixels,
                 resize=resize,
+                pixels=part is None,
             )
         except ImageError as error:
             return Failure(item.uri, "decode", error.kind, error.reason)

@@ -164,6 +164,21 @@ def test_a_content_that_is_known_goes_through_no_model(catalog: Catalog) -> None
     assert sorted(catalog.read_part(done.part).embeddings[SPEC.space]) == [first, second]
 
 
+def test_a_content_that_is_known_is_decoded_as_a_new_one_is(catalog: Catalog) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (160, 240, 3), dtype=np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(noise).save(out, "JPEG")
+    files: dict[str, bytes | OSError] = {"a.jpg": out.getvalue(), "b.jpg": out.getvalue()}
+    job = job_of(catalog, files)
+    run(job, unit_of(item("a.jpg")))
+    run(job, unit_of(item("b.jpg")), known_contents(catalog, SPEC.space))
+    new, known = sorted(live_records(catalog, "c"), key=lambda row: row.uri)
+    assert new.phash == known.phash
+    assert new.thumbnail is not None
+    assert known.thumbnail is not None
+    assert catalog.thumbnail(new.thumbnail) == catalog.thumbnail(known.thumbnail)
+
+
 def test_threads_change_nothing(catalog: Catalog) -> None:
     files: dict[str, bytes | OSError] = {f"{n:02d}": picture(n % 7) for n in range(20)}
     files["07"] = b"broken"
