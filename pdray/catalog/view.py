@@ -237,7 +237,9 @@ def known_contents(catalog: Catalog, space: str) -> KnownContents:
     ids, part = ids[order], part[order]
     first = np.ones(len(ids), bool)
     first[1:] = ids[1:] != ids[:-1]
-    return KnownContents(ids[first], part[first], parts)
+    if not first.all():
+        ids, part = ids[first], part[first]
+    return KnownContents(ids, part, parts)
 
 
 def _order(ids: NDArray[np.bytes_], part: NDArray[np.int32]) -> NDArray[np.int64]:

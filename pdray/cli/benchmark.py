@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from pdray.cli.output import console, print_json, stderr, table
+from pdray.cli.output import console, memory, print_json, stderr, table
 from pdray.errors import UsageError
 
 _PARTS = ("builtin", "vit", "loop", "loop12", "plan", "plan-compacted")
@@ -154,13 +154,15 @@ def _show_plans(results: dict[str, Any]) -> None:
             *(f"{found[name]:,}" for name in counts),
             f"{found['seconds']:.1f}",
             f"{found['cpu_seconds']:.1f}",
-            f"{found['peak_bytes'] / 1e6:,.0f} MB",
+            memory(found["peak_bytes"]),
         )
     console.print(rows)
 
 
 def _show_runs(results: dict[str, Any]) -> None:
-    rows = table("part", ">images", ">steady/s", ">start s", ">beside/s", ">ratio", "beside")
+    rows = table(
+        "part", ">images", ">steady/s", ">start s", ">beside/s", ">ratio", ">memory", "beside"
+    )
     for part, found in results.items():
         beside = found.get("allowed", found.get("loop"))
         words = "plain transformers loop"
@@ -173,6 +175,7 @@ def _show_runs(results: dict[str, Any]) -> None:
             f"{found['startup_seconds']:.1f}",
             f"{beside:.1f}",
             f"{found['ratio']:.2f}",
+            memory(found["peak_bytes"]),
             words,
         )
         if "int8" in found:
@@ -184,6 +187,7 @@ def _show_runs(results: dict[str, Any]) -> None:
                 f"{low['startup_seconds']:.1f}",
                 f"{beside:.1f}",
                 f"{low['ratio']:.2f}",
+                memory(low["peak_bytes"]),
                 words,
             )
     console.print(rows)

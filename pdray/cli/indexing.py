@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from pdray.cli.output import console, duration, print_json, stderr
+from pdray.cli.output import console, duration, memory, print_json, stderr
 from pdray.config import Settings, load
 from pdray.errors import IndexUnavailable
 from pdray.ingest.report import Progress, Report
@@ -65,7 +65,10 @@ def show(report: Report) -> None:
     console.print(f"[bold]{verb}[/] {', '.join(parts)} of {report.seen} images", end="")
     if report.read:
         rate = f"{report.images_per_second:.1f} images a second"
-        console.print(f" in {duration(report.seconds)} ({rate}), model {escape(report.model)}.")
+        console.print(
+            f" in {duration(report.seconds)} ({rate}) and at most {memory(report.peak_bytes)} of "
+            f"memory, model {escape(report.model)}."
+        )
     else:
         console.print(f" in {duration(report.seconds)}.")
     if report.failed:

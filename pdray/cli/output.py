@@ -37,6 +37,11 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
+def memory(size: int) -> str:
+    """Bytes as a person says them."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
 def shown(uri: str) -> str:
     """A local file as its path, anything else as its uri."""
     return unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri

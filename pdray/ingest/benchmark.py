@@ -61,6 +61,7 @@ class Steady:
     steady: float  # images a second
     startup_seconds: float
     total_seconds: float
+    peak_bytes: int  # of all its processes together
 
 
 def scenes(folder: Path, count: int) -> Path:
@@ -171,6 +172,7 @@ def steady(folder: Path, model: str, workspace: Path, precision: str = "auto") -
         report.read / report.steady_seconds,
         report.startup_seconds,
         report.seconds,
+        report.peak_bytes,
     )
 
 

@@ -12,7 +12,8 @@ class Report:
     read: images read, whatever came of them. pending: row parts that are committed but not in the
     index yet. seconds: of the whole run, start of Ray included; startup_seconds: until the first
     unit began; steady_seconds: from then to the last commit. images_per_second: read over seconds.
-    `stages` sums the workers' seconds.
+    `stages` sums the workers' seconds. peak_bytes: the most memory that all processes of the run on
+    the driver's machine held together.
     """
 
     run_id: str
@@ -34,6 +35,7 @@ class Report:
     startup_seconds: float = 0.0
     steady_seconds: float = 0.0
     images_per_second: float = 0.0
+    peak_bytes: int = 0
     stages: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     dry_run: bool = False

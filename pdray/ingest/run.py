@@ -21,6 +21,7 @@ from pdray.config import DEFAULT_MODEL, Settings
 from pdray.errors import IndexUnavailable
 from pdray.index.target import IndexTarget
 from pdray.ingest import moves
+from pdray.ingest.memory import PeakMemory
 from pdray.ingest.placement import Placement, place
 from pdray.ingest.project import Projector
 from pdray.ingest.report import Progress, Report
@@ -65,6 +66,7 @@ def index(
     report = Report(runs.new_run_id(), settings.collection, spec.name, dry_run=options.dry_run)
     run = _Run(settings, options, catalog, sources, spec, report, watch, began)
     with ExitStack() as stack:
+        memory = stack.enter_context(PeakMemory())
         if not options.dry_run:
             claim = lease.hold(catalog, settings.collection, report.run_id)
             run.held = stack.enter_context(claim)
@@ -73,6 +75,7 @@ def index(
         planner = Planner(catalog, settings.collection, spec.space, spill)
         run.execute(stack.enter_context(planner))
         report.seconds = time.perf_counter() - started
+        report.peak_bytes = memory.look()
         report.images_per_second = report.read / report.seconds
         if not options.dry_run:
             runs.end(catalog, report.run_id, report.to_json())
