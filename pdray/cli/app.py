@@ -51,7 +51,8 @@ def root(
 @app.command()
 def index(
     sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCE...", help="Folders, images or URLs.")
+        list[str],
+        typer.Argument(metavar="SOURCE...", help="Folders, images, shards, globs or URLs."),
     ],
     workspace: Workspace = None,
     collection: Collection = None,
@@ -62,13 +63,22 @@ def index(
     allow_deletes: Annotated[
         bool, typer.Option("--allow-deletes", help="Delete even if very many vanished.")
     ] = False,
+    include: Annotated[
+        list[str] | None,
+        typer.Option("--include", metavar="GLOB", help="Only these; may be said again."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option("--exclude", metavar="GLOB", help="Not these; may be said again."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Index what is new or changed. Run it again whenever you like."""
     from pdray.cli.indexing import run_index
 
     flags = {"workspace": workspace, "collection": collection, "model": model, "config": config}
-    run_index(flags, sources, full, dry_run, allow_deletes, as_json)
+    patterns = (tuple(include or ()), tuple(exclude or ()))
+    run_index(flags, sources, full, dry_run, allow_deletes, patterns, as_json)
 
 
 @app.command()

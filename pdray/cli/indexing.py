@@ -26,11 +26,12 @@ def run_index(
     full: bool,
     dry_run: bool,
     allow_deletes: bool,
+    patterns: tuple[tuple[str, ...], tuple[str, ...]],
     as_json: bool,
 ) -> None:
     """The command."""
     settings = load(flags)
-    report = indexed(settings, sources, Options(full, dry_run, allow_deletes))
+    report = indexed(settings, sources, Options(full, dry_run, allow_deletes, *patterns))
     if as_json:
         print_json(report.to_json())
     else:

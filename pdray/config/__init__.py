@@ -8,6 +8,7 @@ from pdray.config.settings import (
     QdrantSettings,
     Row,
     Settings,
+    SourceSettings,
     describe,
 )
 
@@ -18,6 +19,7 @@ __all__ = [
     "Row",
     "Secret",
     "Settings",
+    "SourceSettings",
     "describe",
     "load",
 ]

@@ -60,6 +60,37 @@ class QdrantSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSettings:
+    """How images are reached. What is None here, the usual environment of each client says."""
+
+    s3_endpoint: Annotated[
+        str | None,
+        About(SERVER, "Server that s3:// sources are at.", "AWS_ENDPOINT_URL, else Amazon"),
+    ] = None
+    s3_region: Annotated[str | None, About(TEXT, "Its region.", "AWS_DEFAULT_REGION")] = None
+    s3_key: Annotated[str | None, About(TEXT, "Access key id.", "AWS_ACCESS_KEY_ID")] = None
+    s3_secret: Annotated[
+        Secret | None, About(SECRET, "Its secret; never shown.", "AWS_SECRET_ACCESS_KEY")
+    ] = None
+    anonymous: Annotated[
+        bool, About(SWITCH, "Whether public buckets (S3, Google) are read without credentials.")
+    ] = False
+    private_hosts: Annotated[
+        bool, About(SWITCH, "Whether http(s) may reach private addresses, such as this network's.")
+    ] = False
+    parquet_image: Annotated[
+        str | None, About(TEXT, "Parquet column of images, bytes or URLs.", "by usual names")
+    ] = None
+    parquet_key: Annotated[
+        str | None,
+        About(TEXT, "Parquet column that names images, best in its order.", "the row's number"),
+    ] = None
+    parquet_caption: Annotated[
+        str | None, About(TEXT, "Parquet column of captions.", "caption, text")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IngestSettings:
     """How indexing uses the machine. None: chosen from the machine."""
 
@@ -151,9 +182,14 @@ class Settings:
     ]
     qdrant: QdrantSettings = field(default_factory=QdrantSettings)
     ingest: IngestSettings = field(default_factory=IngestSettings)
+    sources: SourceSettings = field(default_factory=SourceSettings)
 
 
-SECTIONS: dict[str, type[Any]] = {"qdrant": QdrantSettings, "ingest": IngestSettings}
+SECTIONS: dict[str, type[Any]] = {
+    "qdrant": QdrantSettings,
+    "ingest": IngestSettings,
+    "sources": SourceSettings,
+}
 
 
 class Setting(NamedTuple):

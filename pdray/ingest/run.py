@@ -22,13 +22,14 @@ from pdray.errors import IndexUnavailable
 from pdray.index.target import IndexTarget
 from pdray.ingest import moves
 from pdray.ingest.memory import PeakMemory
+from pdray.ingest.origins import open_sources
 from pdray.ingest.placement import Placement, place
 from pdray.ingest.project import Projector
 from pdray.ingest.report import Progress, Report
 from pdray.ingest.stages import Job
 from pdray.models.resolve import resolve
 from pdray.records import Failure, ImageRef, ModelSpec
-from pdray.sources.opening import open_source
+from pdray.sources.bucket import without_credentials
 from pdray.sources.protocol import Source
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Options:
     full: bool = False
     dry_run: bool = False
     allow_deletes: bool = False
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
 
 Watch = Callable[[Progress], None]
@@ -59,7 +62,7 @@ def index(
     Idempotent. Whatever it had committed when it was killed stays; the next run does the rest.
     """
     began, started = time.time(), time.perf_counter()
-    sources = tuple(open_source(location) for location in locations)
+    sources = open_sources(settings, locations, options.include, options.exclude)
     catalog = Catalog.open(settings.workspace, create=not options.dry_run, absent=options.dry_run)
     serving = pointer.current(catalog, settings.collection)
     spec = choose_model(settings, serving)
@@ -356,7 +359,9 @@ def _start_record(
 ) -> dict[str, object]:
     return {
         "collection": settings.collection,
-        "sources": locations,
+        "sources": [without_credentials(location) for location in locations],
+        "include": list(options.include),
+        "exclude": list(options.exclude),
         "model": spec.name,
         "space": spec.space,
         "full": options.full,

@@ -187,7 +187,7 @@ class BucketSource:
         elif is_hidden(name):
             return
         elif info["type"] == "directory":
-            if not self.selection.excludes(relative):
+            if self.selection.enters(relative):
                 below.append((info["name"], f"{relative}/"))
         elif self.selection.lists(relative):
             yield _reference(system, info, self.root + quote_path(relative))

@@ -183,7 +183,7 @@ class _Walk:
         except OSError:
             is_folder = False  # a link that loops; its stat below says so
         if is_folder:
-            if not self._selection.excludes(relative):
+            if self._selection.enters(relative):
                 where = self.links if entry.is_symlink() else below
                 where.append(_Folder(f"{relative}/", entry.path, f"{uri}/"))
         elif self._selection.lists(relative):
@@ -197,7 +197,7 @@ class _Walk:
     def _leads_nowhere(self, entry: os.DirEntry[str], relative: str) -> bool:
         if not entry.is_symlink() or is_image_name(entry.name):
             return False
-        return not self._selection.excludes(relative) and not Path(entry.path).exists()
+        return self._selection.enters(relative) and not Path(entry.path).exists()
 
 
 def _reference(path: str, uri: str) -> ImageRef | Failure:

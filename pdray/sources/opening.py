@@ -3,7 +3,9 @@
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pdray.errors import SourceError
 from pdray.sources.bucket import BucketSource, without_credentials
@@ -11,7 +13,7 @@ from pdray.sources.columns import Columns
 from pdray.sources.container import ContainerSource, Files
 from pdray.sources.folder import FileSource, FolderSource
 from pdray.sources.protocol import Source
-from pdray.sources.selection import Selection
+from pdray.sources.selection import Selection, is_glob, split_glob
 from pdray.sources.storage import Storage
 from pdray.sources.uri import to_path
 
@@ -43,15 +45,31 @@ def open_source(
         )
     if _URL.match(location) and not location.startswith("file:/"):
         scheme = location.partition(":")[0].lower()
-        files: Files = BucketSource.at(location, selection, storage.of(scheme))
+        files: Files = _remote(location, selection, storage.of(scheme))
     else:
         files = _local(location, selection)
     return ContainerSource(files, storage, columns or Columns())
 
 
+def _remote(location: str, selection: Selection, options: dict[str, Any]) -> Files:
+    try:
+        return BucketSource.at(location, selection, options)
+    except SourceError:
+        # In a web address ? and the like are no wildcards; elsewhere a name may hold them.
+        if location.startswith("http") or not is_glob(location):
+            raise
+    folder, glob = split_glob(location)
+    if folder.endswith("://"):
+        raise SourceError(f"{location} has a wildcard where the bucket is; name one bucket.")
+    return BucketSource.at(folder, replace(selection, glob=glob), options)
+
+
 def _local(location: str, selection: Selection) -> Files:
     path = to_path(location) if location.startswith("file:/") else location
     path = os.path.expanduser(path)  # noqa: PTH111 (a path may hold bytes that are not UTF-8)
+    if is_glob(path) and "\0" not in path and not os.path.lexists(path):
+        path, glob = split_glob(path)
+        path, selection = path or ".", replace(selection, glob=glob)
     try:
         if Path(path).is_dir():
             with os.scandir(path):

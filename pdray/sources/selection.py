@@ -32,17 +32,25 @@ class Selection:
 
     `*` and `?` stay within one name, `**` crosses folders, `[abc]` and `[!abc]` are sets. A pattern
     without "/" matches a name at any depth; one that matches a folder holds for all below it.
-    No `include` means everything; `exclude` wins.
+    No `include` means everything; `exclude` wins. `glob` is what the source itself was named by:
+    it is matched from the root on, and folders that it can't match are not entered.
     """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    glob: str = ""
 
     def takes(self, path: str) -> bool:
         """Whether the file at this relative path is selected."""
+        if self.glob and not _matches((f"/{self.glob}",), path):
+            return False
         if self.include and not _matches(self.include, path):
             return False
         return not self.excludes(path)
+
+    def enters(self, path: str) -> bool:
+        """Whether this folder, or shard, may hold what is selected."""
+        return not self.excludes(path) and (not self.glob or _may_lead_to(self.glob, path))
 
     def excludes(self, path: str) -> bool:
         """Whether this file or whole folder is excluded, so that it need not be entered."""
@@ -51,7 +59,7 @@ class Selection:
     def lists(self, path: str) -> bool:
         """Whether a walk lists this file: a selected image, or a shard, which is as a folder."""
         if shard_kind(path):
-            return not self.excludes(path)
+            return self.enters(path)
         return is_image_name(path.rpartition("/")[2]) and self.takes(path)
 
     def covers(self, path: str) -> bool:
@@ -60,6 +68,29 @@ class Selection:
 
 
 EVERYTHING = Selection()
+
+
+def is_glob(location: str) -> bool:
+    """Whether what a user typed has wildcards."""
+    return any(sign in location for sign in "*?[")
+
+
+def split_glob(location: str) -> tuple[str, str]:
+    """(the folder before the first name with a wildcard, the pattern from there on)."""
+    first = next(at for at, sign in enumerate(location) if sign in "*?[")
+    folder = location.rfind("/", 0, first) + 1
+    return location[:folder], location[folder:]
+
+
+def _may_lead_to(glob: str, folder: str) -> bool:
+    """Whether something in this folder, at any depth, can match."""
+    wanted = glob.strip("/").split("/")
+    for at, name in enumerate(folder.split("/")):
+        if at == len(wanted) or "**" in wanted[at]:
+            return True
+        if not _compile(f"/{wanted[at]}").fullmatch(name):
+            return False
+    return True
 
 
 def _matches(patterns: tuple[str, ...], path: str) -> bool:
