@@ -32,6 +32,7 @@ from pdray.catalog.store import Store, open_store
 from pdray.errors import CatalogError
 from pdray.records import ImageRecord, ModelSpec, Thumbnail
 
+MERGED = "merged-"  # names of parts that compaction made begin so
 _FORMAT_FILE = "format.json"
 
 
@@ -118,6 +119,19 @@ class Catalog:
         """Paths of the committed row parts, sorted."""
         return self.store.list(f"collections/{collection}/rows", ".parquet")
 
+    def settled_parts(self, collection: str) -> list[str]:
+        """The row parts without those that a merged one among them stands for: a compaction that
+        goes on removes none of these. Reads the footers of merged parts.
+        """
+        parts = self.parts(collection)
+        gone: set[str] = set()
+        for path in parts:
+            if path.rsplit("/", 1)[-1].startswith(MERGED):
+                with contextlib.suppress(FileNotFoundError):
+                    names = self.document(path).get("replaces", {})
+                    gone.update(self.part_path(collection, name) for name in names)
+        return [path for path in parts if path not in gone]
+
     def embedding_parts(self, space: str) -> list[str]:
         """Paths of the complete embedding parts of a space, sorted."""
         return self.store.list(f"embeddings/{space}", ".parquet")
@@ -152,6 +166,17 @@ class Catalog:
     def thumbnail(self, where: Thumbnail) -> bytes:
         """The bytes of a thumbnail, in one ranged read."""
         return self.store.read(where.pack, where.offset, where.length)
+
+    def require(self, paths: Iterable[str]) -> None:
+        """Raises CatalogError where one of these files is gone, as after a sweep."""
+        for path in paths:
+            try:
+                self.store.read(path, 0, 1)
+            except FileNotFoundError as error:
+                raise CatalogError(
+                    f"{path} was removed before its unit was committed: this process stood still "
+                    "while a compaction took it for dead. Run `pdray index` again."
+                ) from error
 
     # --- writing
 
@@ -236,7 +261,7 @@ class Catalog:
 
     def write_merged_embeddings(self, space: str, table: pa.Table) -> str:
         """Writes an embedding part made of others, with the metadata of one. Gives its path."""
-        path = f"embeddings/{space}/merged-{new_attempt()}.parquet"
+        path = f"embeddings/{space}/{MERGED}{new_attempt()}.parquet"
         self.store.create(path, _parquet(table, compression="none"))
         return path
 

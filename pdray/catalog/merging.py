@@ -22,13 +22,12 @@ from typing import Any, Self
 import pyarrow as pa
 
 from pdray.catalog import schema
-from pdray.catalog.catalog import Catalog
+from pdray.catalog.catalog import MERGED, Catalog
 from pdray.catalog.view import connect, numbered
 
 ROWS_A_PART = 32_768  # a part is read whole to be projected: about 200 MB with its vectors
 WASTE = 0.2  # a large part is written anew when more of its rows than this are dead
 SETTLE_SECONDS = 1.0  # longer than a local listing takes: it may run while parts are written
-_PREFIX = "merged-"
 _OF_TOMBSTONES = {"uri", "size", "version", "seq", "status", "run_id", "image_id"}
 _KEYS = ["uri", "seq", "status", "image_id", "content_id", "thumb_pack", "thumb_length"]
 _USED = pa.schema([schema.ROWS.field(name) for name in _KEYS[-3:]])
@@ -53,7 +52,7 @@ class Merge:
 
 def is_merged(path: str) -> bool:
     """Whether a row part is one that compaction made, by its name."""
-    return path.rsplit("/", 1)[-1].startswith(_PREFIX)
+    return path.rsplit("/", 1)[-1].startswith(MERGED)
 
 
 class Merger:
@@ -114,7 +113,7 @@ class Merger:
         last = max((_number(part) for part in self._parts if is_merged(part)), default=0)
         paths = []
         for number, group in enumerate(self.merge.groups, last + 1):
-            name = f"{_PREFIX}{number:08d}-{uuid.uuid4().hex[:12]}"
+            name = f"{MERGED}{number:08d}-{uuid.uuid4().hex[:12]}"
             path = self._catalog.part_path(self._collection, name)
             documents = {part: self._catalog.document(part) for part in group}
             replaces = {_name(part): found.get("replaces", {}) for part, found in documents.items()}

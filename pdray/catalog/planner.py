@@ -82,7 +82,16 @@ class Planner:
         self._failed: dict[int, Failure] = {}  # by position
         self._roots: list[str] = []
         self._unreadable: list[str] = []
-        self._load()
+        try:
+            self._load()
+        except OSError:
+            # Without a lease (a dry run) a compaction may have merged them since they were listed.
+            if set(self._parts) <= set(catalog.parts(collection)):
+                raise
+            self._rows.close()
+            self._rows = Buckets(_ROWS, spill)
+            self._parts = catalog.settled_parts(collection)
+            self._load()
 
     def _load(self) -> None:
         """Reads what is committed, a few parts at a time."""

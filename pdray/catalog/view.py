@@ -47,22 +47,39 @@ def load_live(
 
     Two rows of one uri and sequence number come from two attempts at the same work and say the
     same: the part's name decides, so that every reader picks the same one.
+
+    A part that a compaction removes between listing and reading is no error: it lists again, once.
     """
     parts = catalog.parts(collection)
+    try:
+        _load(con, catalog, parts, columns)
+    except (OSError, duckdb.Error):
+        # A compaction may have merged them since. What is listed now stays until the next one.
+        if set(parts) <= set(catalog.parts(collection)):
+            raise
+        parts = catalog.settled_parts(collection)
+        _load(con, catalog, parts, columns)
+    return parts
+
+
+def _load(
+    con: duckdb.DuckDBPyConnection, catalog: Catalog, parts: Sequence[str], columns: Sequence[str]
+) -> None:
     names = ", ".join(columns)
     if not parts:
         empty = pa.schema([schema.ROWS.field(name) for name in columns]).empty_table()
         con.register("rows_", empty)
-        con.execute(f"CREATE TABLE live AS SELECT {names}, NULL::VARCHAR AS part FROM rows_")
+        con.execute(
+            f"CREATE OR REPLACE TABLE live AS SELECT {names}, NULL::VARCHAR AS part FROM rows_"
+        )
     else:
         reader = scan(catalog, parts, schema.ROWS, columns)
         con.register("rows_", reader)
         con.execute(
-            f"CREATE TABLE live AS SELECT {names}, part FROM rows_ "
+            f"CREATE OR REPLACE TABLE live AS SELECT {names}, part FROM rows_ "
             "QUALIFY row_number() OVER (PARTITION BY uri ORDER BY seq DESC, part DESC) = 1"
         )
     con.unregister("rows_")
-    return parts
 
 
 def scan(
@@ -219,6 +236,16 @@ class KnownContents:
 def known_contents(catalog: Catalog, space: str) -> KnownContents:
     """All contents with a vector in a space, whichever collection needed them first."""
     parts = catalog.embedding_parts(space)
+    try:
+        return _known(catalog, parts)
+    except OSError:
+        again = catalog.embedding_parts(space)
+        if set(parts) <= set(again):
+            raise
+        return _known(catalog, again)  # a compaction merged them since: see load_live
+
+
+def _known(catalog: Catalog, parts: list[str]) -> KnownContents:
     if not parts:
         return KnownContents.none()
     columns = pa.schema([pa.field("content_id", pa.binary(16))])

@@ -1,7 +1,8 @@
 """`pdray compact`: keeping a workspace small and whole."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
@@ -9,16 +10,19 @@ from pdray.cli.output import console, print_json, stderr, table
 from pdray.config import load
 from pdray.ingest.run import index_target
 
+if TYPE_CHECKING:
+    from pdray.ingest.upkeep import Compacted
+
 
 def run_compact(
     flags: dict[str, Any], collection: str | None, dry_run: bool, grace: float, as_json: bool
 ) -> None:
     """The command `compact`."""
-    from pdray.ingest.upkeep import Compacted, compact
+    from pdray.ingest.upkeep import compact
 
     settings = load(flags)
     with stderr.status("Compacting") as shown:
-        done: Compacted = compact(
+        done = compact(
             settings,
             index_target(settings),
             collection,
@@ -33,21 +37,32 @@ def run_compact(
     for name, found in done.collections.items():
         rows.add_row(name, *(str(number) for number in found.values()))
     console.print(rows)
-    would = "Would remove" if dry_run else "Removed"
-    if done.removed:
-        gone = done.removed
-        console.print(
-            f"{would} {gone['embeddings']} unused embedding files, {gone['packs']} thumbnail packs "
-            f"and {gone['temporary']} unfinished files: {size(gone['bytes'])}; "
-            f"{done.embeddings['merged']} embedding files become {done.embeddings['into']}."
-        )
+    for line in _removed(done):
+        console.print(line)
     if done.young:
         console.print(
-            f"{done.young} shared files are younger than {grace:g} s: a later compaction judges "
-            "them."
+            f"{counted(done.young, 'shared file')} of the last {grace:g} s: a later compaction "
+            "judges what is so new."
         )
     for note in done.notes:
         stderr.print(f"[yellow]Note:[/] {escape(note)}")
+
+
+def _removed(done: "Compacted") -> Iterator[str]:
+    would = "would be removed" if done.dry_run else "removed"
+    kinds = {"embeddings": "embedding file", "packs": "thumbnail pack", "temporary": "scrap"}
+    gone = [counted(done.removed[k], word) for k, word in kinds.items() if done.removed.get(k)]
+    if gone:
+        yield f"{', '.join(gone)} {would}: {size(done.removed['bytes'])}."
+    if done.embeddings.get("into"):
+        become = "would become" if done.dry_run else "became"
+        merged, into = done.embeddings["merged"], done.embeddings["into"]
+        yield f"{counted(merged, 'embedding file')} {become} {into}."
+
+
+def counted(number: int, word: str) -> str:
+    """A number and what it counts."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def size(count: int) -> str:

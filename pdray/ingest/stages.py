@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from pdray.models.encoder import DualEncoder
 
 
+# A worker that was suspended or cut off may wake after its run was taken for dead (60 s) and its
+# files were swept away. Half of that, so that no slow clock matters.
+_SUSPENDED_SECONDS = 30.0
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """What every worker of a run needs to know; small, and it travels."""
@@ -181,6 +186,8 @@ def commit(job: Job, decoded: Decoded, vectors: NDArray[np.float32]) -> Committe
             unit_id, decoded.attempt, job.spec, decoded.contents, vectors
         )
         parts.insert(0, path)
+    if time.time() - decoded.began > _SUSPENDED_SECONDS:
+        job.catalog.require([*parts, *own])
     job.catalog.commit(job.collection, unit_id, decoded.records, {job.spec.space: parts}, own)
     decoded.seconds["commit"] = time.perf_counter() - started
     return Committed(

@@ -122,3 +122,12 @@ def test_a_file_is_no_workspace(tmp_path: Path, create: bool) -> None:
     (tmp_path / "w").write_text("x")
     with pytest.raises(CatalogError):
         Catalog.open(str(tmp_path / "w"), create=create)
+
+
+def test_files_that_a_sweep_took_are_missed_before_the_commit(catalog: Catalog) -> None:
+    _, row, part = attempt(catalog)
+    assert row.thumbnail is not None
+    catalog.require([part, row.thumbnail.pack])
+    catalog.store.delete(row.thumbnail.pack)
+    with pytest.raises(CatalogError, match=r"\.pack was removed before its unit was committed"):
+        catalog.require([part, row.thumbnail.pack])

@@ -1,6 +1,8 @@
 """Live rows, and which contents have a vector."""
 
 import uuid
+from itertools import chain, repeat
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pdray.catalog.catalog import Catalog
+from pdray.catalog.merging import Merger
+from pdray.catalog.planner import Planner
 from pdray.catalog.view import (
     carried,
     connect,
@@ -132,3 +136,42 @@ def test_collections_keep_apart_whatever_their_names(name: str) -> None:
     catalog.commit("other", "b" * 32, [row("y")], {})
     assert live_records(catalog, name) == [row("x")]
     assert catalog.collections() == sorted([name, "other"])
+
+
+@pytest.mark.parametrize("plans", [False, True])
+@pytest.mark.parametrize("where", ["folder", "memory"])
+def test_readers_list_again_when_a_compaction_takes_the_parts_that_they_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, plans: bool
+) -> None:
+    url = str(tmp_path) if where == "folder" else f"memory://{uuid.uuid4().hex}"
+    catalog = Catalog.open(url, create=True)
+    for name in "abc":
+        catalog.commit("c", name * 32, [row(name)], {})
+        catalog.write_embeddings(
+            name * 32, "x", SPEC, [content_id(name.encode())], np.ones((1, 4), np.float32)
+        )
+    before = live_records(catalog, "c")
+    old: dict[str, list[str]] = {
+        "parts": catalog.parts("c"),
+        "embedding_parts": catalog.embedding_parts(SPEC.space),
+    }
+    with Merger(catalog, "c") as merger:
+        merged_rows = merger.write()
+        for path in merger.merge.replaced[:2]:  # it is in the middle of its deletions
+            catalog.store.delete(path)
+    assert catalog.settled_parts("c") == merged_rows != catalog.parts("c")
+    merged = catalog.embedding_table(old["embedding_parts"][0])
+    catalog.write_merged_embeddings(SPEC.space, merged)
+    catalog.store.delete(old["embedding_parts"][0])
+    for name, listed in old.items():
+        answers = chain(
+            [listed], repeat(getattr(catalog, name)("c" if name == "parts" else SPEC.space))
+        )
+        monkeypatch.setattr(catalog, name, lambda _, answers=answers: next(answers))
+    if plans:
+        with Planner(catalog, "c", SPEC.space, None) as planner:
+            planner.listed("file:///")
+            assert len(planner.plan().vanished) == 3
+        return
+    assert live_records(catalog, "c") == before
+    assert len(known_contents(catalog, SPEC.space)) == 3
