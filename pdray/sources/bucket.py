@@ -4,14 +4,16 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, BinaryIO, ClassVar, cast
+from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 from pdray.errors import SourceError
 from pdray.records import Failure, ImageRef
 from pdray.sources.ahead import ahead
-from pdray.sources.failure import as_os_error, chain, explain, first_line
+from pdray.sources.chain import chain, first_line
+from pdray.sources.failure import as_os_error, explain
 from pdray.sources.guard import PrivateHost
+from pdray.sources.paging import Branches
 from pdray.sources.protocol import Content, Entry, Listing, Unreadable
 from pdray.sources.selection import EVERYTHING, Selection, is_hidden
 from pdray.sources.shards import Span
@@ -52,8 +54,8 @@ class BucketSource:
     scheme: str
     authority: str = ""
     selection: Selection = EVERYTHING
-    remote: ClassVar[bool] = True
     options: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    remote: bool = False
 
     @classmethod
     def at(
@@ -68,7 +70,9 @@ class BucketSource:
         authority = "" if inside else parts.netloc
         uri = _uri(parts.scheme, authority, path).rstrip("/")
         root = uri if is_file else f"{uri}/"
-        return cls(root, parts.scheme, authority, selection, system.storage_options)
+        # A client without an event loop (ftp, sftp) may hold one connection, for one thread.
+        remote = bool(getattr(system, "async_impl", False))
+        return cls(root, parts.scheme, authority, selection, system.storage_options, remote)
 
     def list(self) -> Listing:
         """Files of a folder before its subfolders, each sorted by name."""
@@ -84,7 +88,7 @@ class BucketSource:
     def fetch(self, refs: Sequence[ImageRef]) -> Iterator[Content | OSError]:
         """Several objects at a time, and the next ones meanwhile."""
         calls = (partial(self._contents, some) for some in _windows(refs))
-        for found in ahead(calls, 1):
+        for found in ahead(calls, 1) if self.remote else (call() for call in calls):
             yield from found
 
     def open(self, uri: str) -> BinaryIO:
@@ -157,18 +161,17 @@ class BucketSource:
         if not self.root.endswith("/"):
             yield _one(system, self._path(self.root), self.root)
             return
-        stack = [(self._path(self.root), "")]
-        while stack:
-            folder, base = stack.pop()
-            try:
-                found = _list_folder(system, folder)
-            except OSError as error:
-                yield Unreadable(self.root + quote_path(base), _reason(error))
-                continue
-            below: _Folders = []
-            for name, info in found:
-                yield from self._entry(system, info, base + name, below, listing)
-            stack.extend(reversed(below))
+        with Branches(system) as branches:
+            branches.push([(self._path(self.root), "")])
+            for branch in branches:
+                below: _Folders = []
+                try:
+                    for page in branch:
+                        for name, info in page:
+                            yield from self._entry(system, info, branch.base + name, below, listing)
+                except OSError as error:
+                    yield Unreadable(self.root + quote_path(branch.base), _reason(error))
+                branches.push(below)
 
     def _entry(
         self,
@@ -259,34 +262,6 @@ def without_credentials(url: str) -> str:
     scheme, mark, rest = url.partition("://")
     authority, slash, path = rest.partition("/")
     return f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}"
-
-
-def _list_folder(system: Any, folder: str) -> list[tuple[str, Mapping[str, Any]]]:
-    """(name, info) sorted by name. Raises OSError, whatever the client raised."""
-    try:
-        infos = system.ls(folder, detail=True)
-    except OSError:
-        raise
-    except Exception as error:
-        # Clients have errors of their own (botocore, aiohttp); one folder must not end the run.
-        raise OSError(first_line(error)) from error
-    finally:
-        # Otherwise a walk over a bucket keeps every listing in memory.
-        system.invalidate_cache(folder)
-    named = [(_name(info, folder), info) for info in infos]
-    kept = [(name, info) for name, info in named if name is not None]
-    return sorted(kept, key=lambda item: (item[0], item[1]["type"]))
-
-
-def _name(info: Mapping[str, Any], folder: str) -> str | None:
-    """The last part of an entry's path; None for the folder's own marker."""
-    path = info["name"].rstrip("/")
-    if path.strip("/") == folder.strip("/"):
-        # s3fs shows keys such as "folder//a.jpg" as a folder of the folder's own name.
-        below_nothing = info["name"].endswith("/") and info["type"] == "directory"
-        return "" if below_nothing and "StorageClass" in info else None
-    name: str = path.rpartition("/")[2]
-    return unquote_path(name) if "://" in path else name  # http names its files by URL
 
 
 def _version(info: Mapping[str, Any], size: int) -> str:

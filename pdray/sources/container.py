@@ -35,7 +35,7 @@ class Files(Source, Protocol):
 
     @property
     def remote(self) -> bool:
-        """Whether a network lies between: then reading ahead pays."""
+        """Whether a network lies between, with a client for many threads: reading ahead pays."""
 
     def relative(self, uri: str) -> str:
         """Where a file lies below the root, as the patterns see it."""

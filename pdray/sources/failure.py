@@ -1,11 +1,12 @@
 """What an error of the file system or the bucket means, in a stable word and a sentence."""
 
 import errno
-from collections.abc import Iterator
 from typing import Literal
 
 from pdray.records import Failure
+from pdray.sources.chain import chain, first_line
 from pdray.sources.guard import PrivateHost
+from pdray.sources.transient import TRANSIENT, transient_kind
 
 
 class Damaged(OSError):
@@ -22,7 +23,6 @@ _WORDS = {
     errno.ENAMETOOLONG: ("name-too-long", "The name is longer than the file system allows."),
     errno.EIO: ("io", "The disk or network reported an input/output error."),
     errno.ESTALE: ("io", "The network share was remounted while it was read."),
-    errno.ETIMEDOUT: ("timeout", "The server did not answer in time."),
 }
 
 
@@ -36,14 +36,14 @@ def explain(error: OSError) -> tuple[str, str]:
     """(kind, reason) of an error. The reason is one sentence and names no path."""
     if any(isinstance(cause, PrivateHost) for cause in chain(error)):
         return _PRIVATE
+    if passing := transient_kind(error):
+        return passing, f"{TRANSIENT[passing]} The next run tries again."
     if error.errno in _WORDS:
         return _WORDS[error.errno]
     if isinstance(error, FileNotFoundError):
         return _WORDS[errno.ENOENT]
     if isinstance(error, PermissionError):
         return _WORDS[errno.EACCES]
-    if isinstance(error, TimeoutError):
-        return _WORDS[errno.ETIMEDOUT]
     if isinstance(error, Damaged):
         return "damaged", str(error)
     text = (error.strerror or str(error) or type(error).__name__).strip().splitlines()[0]
@@ -63,21 +63,3 @@ def as_os_error(error: Exception) -> OSError:
     told = OSError(first_line(error))
     told.__cause__ = error
     return told
-
-
-def first_line(error: BaseException) -> str:
-    """The text of an error as part of a sentence."""
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0].rstrip(".")
-
-
-def chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it came from, however clients wrapped it."""
-    seen: set[int] = set()
-    pending: list[BaseException | None] = [error]
-    while pending:
-        one = pending.pop()
-        if one is not None and id(one) not in seen:
-            seen.add(id(one))
-            yield one
-            pending += [one.__cause__, one.__context__, getattr(one, "os_error", None)]

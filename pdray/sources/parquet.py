@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 
 from pdray.records import ImageRef
 from pdray.sources import sidecar
+from pdray.sources.chain import first_line
 from pdray.sources.columns import Columns, Layout, layout
-from pdray.sources.failure import Damaged, first_line
+from pdray.sources.failure import Damaged
 from pdray.sources.members import Inside
 from pdray.sources.protocol import Content
 from pdray.sources.uri import quote_path

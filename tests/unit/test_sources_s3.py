@@ -1,11 +1,16 @@
 """Images in an S3 bucket, against a server that speaks S3."""
 
+import io
+import tarfile
+from pathlib import Path
 from typing import Any
 
 import fsspec
 
-from pdray.records import ImageRef
-from pdray.sources import open_source
+from pdray.records import Failure, ImageRef
+from pdray.sources import Content, Unreadable, open_source
+from pdray.sources.bucket import BucketSource
+from pdray.sources.storage import Storage
 
 
 def test_a_bucket_is_listed_and_read(s3: Any) -> None:
@@ -25,3 +30,53 @@ def test_a_bucket_is_listed_and_read(s3: Any) -> None:
         False,
         True,
     ]
+
+
+def test_a_bucket_is_listed_page_by_page_in_one_order(s3: Any) -> None:
+    system = fsspec.filesystem("s3", **s3.options)
+    system.mkdir("pages")
+    names = [f"{folder}{n}.png" for folder in ("", "a/", "a/deep/", "b/", "c/d/") for n in range(4)]
+    for name in (*names, "b/", "empty//x.png", "a/.hidden/y.png"):
+        system.pipe_file(f"pages/{name}", b"x")
+    source = BucketSource.at("s3://pages", options=s3.options)
+    plain = list(source.list())
+    system.req_kw["MaxKeys"] = 3
+    try:
+        calls: list[str] = []
+        call = system.call_s3
+        system.call_s3 = lambda method, **options: calls.append(method) or call(method, **options)
+        listing = source.list()
+        assert isinstance(next(listing), ImageRef)
+        before = len(calls)
+        paged = list(listing)
+    finally:
+        del system.req_kw["MaxKeys"], system.call_s3
+    assert before < len(calls)
+    uris = [entry.uri for entry in plain if isinstance(entry, ImageRef)]
+    assert uris == [f"s3://pages/{name}" for name in names]
+    assert plain[1:] == paged
+    (odd,) = [entry for entry in plain if isinstance(entry, Unreadable)]
+    assert odd.prefix == "s3://pages/empty//"
+
+
+def test_shards_in_a_bucket_are_listed_and_read_in_one_order(s3: Any, tmp_path: Path) -> None:
+    system = fsspec.filesystem("s3", **s3.options)
+    system.mkdir("shards")
+    for shard in range(6):
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            for member in range(3):
+                info = tarfile.TarInfo(f"{member}.png")
+                info.size = 3
+                tar.addfile(info, io.BytesIO(f"{shard}-{member}".encode()))
+        system.pipe_file(f"shards/{shard}.tar", packed.getvalue())
+    system.pipe_file("shards/3b.png", b"alone")
+    system.pipe_file("shards/bad.tar", b"no tar")
+    source = open_source("s3://shards", storage=Storage({"s3": s3.options}))
+    entries = list(source.list())
+    refs = [entry for entry in entries if isinstance(entry, ImageRef)]
+    assert [type(entry) for entry in entries[-2:]] == [Failure, Unreadable]
+    data = [one.data if isinstance(one, Content) else b"" for one in source.fetch(refs)]
+    expected = [f"{shard}-{member}".encode() for shard in range(6) for member in range(3)]
+    expected.insert(12, b"alone")
+    assert data == expected
