@@ -4,6 +4,7 @@ PdrayError              one sentence: what, which item, what to do; exit 1
 ├── UsageError          the call itself is wrong: exit 2
 ├── SourceError         a source can't be opened or listed
 ├── ModelUnavailable    a model can't be found or loaded
+├── RunCancelled        someone cancelled the run
 ├── CatalogError        a workspace can't be read or written
 │   └── LeaseHeld       another run holds the collection
 └── IndexUnavailable    the index can't be reached or is locked
@@ -32,6 +33,10 @@ class CatalogError(PdrayError):
 
 class LeaseHeld(CatalogError):
     """Another indexing run holds the collection."""
+
+
+class RunCancelled(PdrayError):
+    """Someone cancelled the run; what was committed stays."""
 
 
 class IndexUnavailable(PdrayError):

@@ -47,7 +47,7 @@ class Lease:
 def hold(catalog: Catalog, collection: str, run_id: str) -> Iterator[Lease]:
     """Holds the collection for the block. Raises LeaseHeld, naming the holder."""
     with _held(_claim(catalog, collection, run_id)) as lease:
-        while _living(catalog, _GATE) is not None:
+        while holder(catalog, _GATE) is not None:
             time.sleep(_GATE_POLL_SECONDS)
         yield lease
 
@@ -62,13 +62,7 @@ def alone(catalog: Catalog, run_id: str, own: Collection[str]) -> Iterator[str |
     with _held(_claim(catalog, _GATE, run_id)):
         folders = [path.rsplit("/", 1)[-1] for path in catalog.store.list("leases")]
         others = (name for name in folders if name != _GATE and name not in own)
-        yield next((name for name in others if _living(catalog, name) is not None), None)
-
-
-def _living(catalog: Catalog, collection: str) -> dict[str, Any] | None:
-    folder = f"leases/{collection}"
-    number = _newest(catalog, folder)
-    return _holder(catalog, folder, number) if number else None
+        yield next((name for name in others if holder(catalog, name) is not None), None)
 
 
 @contextlib.contextmanager
@@ -85,6 +79,13 @@ def _held(lease: Lease) -> Iterator[Lease]:
             lease.catalog.store.create(f"{lease.folder}/{lease.number:08d}.released", b"")
 
 
+def holder(catalog: Catalog, collection: str) -> dict[str, Any] | None:
+    """Who indexes the collection now: run_id, host, pid. None where nobody does."""
+    folder = f"leases/{collection}"
+    number = _newest(catalog, folder)
+    return _holder(catalog, folder, number) if number else None
+
+
 def _claim(catalog: Catalog, collection: str, run_id: str) -> Lease:
     folder = f"leases/{collection}"
     document = {
@@ -96,9 +97,9 @@ def _claim(catalog: Catalog, collection: str, run_id: str) -> Lease:
     }
     while True:
         number = _newest(catalog, folder)
-        holder = _holder(catalog, folder, number) if number else None
-        if holder:
-            who = f"{holder['run_id']} (process {holder['pid']} on {holder['host']})"
+        held = _holder(catalog, folder, number) if number else None
+        if held:
+            who = f"{held['run_id']} (process {held['pid']} on {held['host']})"
             if collection == _GATE:
                 raise LeaseHeld(f"{who} tidies the workspace up now. Wait for it to end.")
             raise LeaseHeld(

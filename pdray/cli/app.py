@@ -19,6 +19,8 @@ app = typer.Typer(
 )
 models = typer.Typer(help="Make models.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(models, name="models")
+runs = typer.Typer(help="Runs: what they did, how far they are; pause, resume, cancel.")
+app.add_typer(runs, name="runs", invoke_without_command=True)
 
 Workspace = Annotated[
     str | None,
@@ -273,6 +275,67 @@ def train_builtin(
     run_train_builtin(out, seed, minutes, steps, threads, as_json)
 
 
+RunId = Annotated[
+    str, typer.Argument(metavar="ID", help="A run, by the start of its id or of its last 6 digits.")
+]
+
+
+@runs.callback()
+def runs_list(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="The newest so many.")] = 20,
+    collection: Collection = None,
+    workspace: Workspace = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Runs, newest first: state, how far, how fast. What goes on can be paused and cancelled."""
+    if context.invoked_subcommand is not None:
+        given = (workspace, collection, config, as_json)
+        if any(given):
+            raise UsageError(
+                f"Options go behind the command: pdray runs {context.invoked_subcommand} ID -w W."
+            )
+        return
+    from pdray.cli.running import run_runs
+
+    run_runs({"workspace": workspace, "config": config}, collection, limit, as_json)
+
+
+@runs.command("show")
+def runs_show(
+    run: RunId, workspace: Workspace = None, config: Config = None, as_json: AsJson = False
+) -> None:
+    """One run, live or past: progress, folders, stages, failures."""
+    from pdray.cli.running import run_show
+
+    run_show({"workspace": workspace, "config": config}, run, as_json)
+
+
+@runs.command("pause")
+def runs_pause(run: RunId, workspace: Workspace = None, config: Config = None) -> None:
+    """Begin no new unit; those in flight are finished. The run keeps its processes and memory."""
+    from pdray.cli.running import run_ask
+
+    run_ask({"workspace": workspace, "config": config}, run, "pause")
+
+
+@runs.command("resume")
+def runs_resume(run: RunId, workspace: Workspace = None, config: Config = None) -> None:
+    """Let a paused run go on."""
+    from pdray.cli.running import run_ask
+
+    run_ask({"workspace": workspace, "config": config}, run, "resume")
+
+
+@runs.command("cancel")
+def runs_cancel(run: RunId, workspace: Workspace = None, config: Config = None) -> None:
+    """Finish the units in flight, then end. Indexing again goes on from there."""
+    from pdray.cli.running import run_ask
+
+    run_ask({"workspace": workspace, "config": config}, run, "cancel")
+
+
 def main() -> None:
     """The entry point: one sentence for an error, a traceback only with --debug."""
     debug = "--debug" in sys.argv
@@ -284,6 +347,10 @@ def main() -> None:
         if debug:
             raise
         _fail(str(error), 2 if isinstance(error, UsageError) else 1)
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        _fail("Stopped. What was committed stays; run the same command again to go on.", 130)
     except BrokenPipeError:
         sys.stderr.close()  # `pdray ... | head` is no error
         sys.exit(1)

@@ -9,9 +9,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
+from pdray.cli.interrupt import interruptible
 from pdray.cli.output import console, duration, memory, print_json, stderr
 from pdray.config import Settings, load
-from pdray.errors import IndexUnavailable
+from pdray.errors import IndexUnavailable, RunCancelled
+from pdray.ingest.control import PAUSED, Control
 from pdray.ingest.report import Progress, Report
 from pdray.ingest.run import Options, index
 
@@ -31,25 +33,46 @@ def run_index(
 ) -> None:
     """The command."""
     settings = load(flags)
-    report = indexed(settings, sources, Options(full, dry_run, allow_deletes, *patterns))
+    with interruptible() as control:
+        report = indexed(settings, sources, Options(full, dry_run, allow_deletes, *patterns), control)
     if as_json:
         print_json(report.to_json())
     else:
         show(report)
+    if report.state == "cancelled":
+        raise RunCancelled(_cancelled(report))
     if report.pending:
         raise IndexUnavailable(report.notes[-1] if report.notes else _WAITING)
 
 
-def indexed(settings: Settings, sources: list[str], options: Options) -> Report:
+def indexed(
+    settings: Settings, sources: list[str], options: Options, control: Control | None = None
+) -> Report:
     """Runs with progress on standard error."""
+    control = control or Control()
     shown: AbstractContextManager[Any] = _Lines() if not sys.stderr.isatty() else _Live()
-    try:
-        with shown as watch:
-            return index(settings, sources, options, watch)
-    except KeyboardInterrupt:
-        raise IndexUnavailable(
-            "Interrupted. What was committed stays; run the same command again to go on."
-        ) from None
+    with shown as watch, control.told(_Saying()):
+        return index(settings, sources, options, watch, control)
+
+
+def _cancelled(report: Report) -> str:
+    return (
+        f"Run {report.run_id} was cancelled after {report.read} images. What was committed stays; "
+        "run the same command again to go on."
+    )
+
+
+class _Saying:
+    """Says when someone pauses a run or lets it go on."""
+
+    def __init__(self) -> None:
+        self.paused = False
+
+    def __call__(self, state: str) -> None:
+        paused = state == PAUSED
+        if paused != self.paused:
+            self.paused = paused
+            stderr.print("Paused: `pdray runs resume` lets it go on." if paused else "Going on.")
 
 
 def show(report: Report) -> None:

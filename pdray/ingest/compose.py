@@ -4,12 +4,13 @@ A unit is one row at every stage (`batch_size=1`): Ray splits, merges and mixes 
 a row it keeps whole. Pixels travel as one binary value, read without a copy.
 """
 
+import asyncio
 import logging
 import os
 import pickle
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -25,6 +26,7 @@ from pdray.catalog.units import Unit
 from pdray.catalog.view import KnownContents
 from pdray.errors import PdrayError
 from pdray.index.target import IndexTarget
+from pdray.ingest.control import PAUSED, RUNNING, Control, signals_kept
 from pdray.ingest.placement import COMMIT_CPUS, EMBED_CPUS, Placement
 from pdray.ingest.project import Projector
 from pdray.ingest.stages import (
@@ -52,21 +54,28 @@ class Cluster:
     gpus: int
 
     def run(
-        self, job: Job, known: KnownContents, units: Iterable[Unit], placement: Placement
-    ) -> Iterator[Committed]:
-        """Streams units through the cluster; yields each as it is committed, in any order."""
+        self,
+        job: Job,
+        known: KnownContents,
+        units: Iterable[Unit],
+        placement: Placement,
+        control: Control,
+    ) -> Generator[Committed]:
+        """Streams units through the cluster; yields each as it is committed, in any order.
+
+        While the control is paused no unit begins; once it is cancelled none does any more.
+        """
         _quiet()
+        gate = _open_gate()
         # In a list, so that each process fetches it itself, uncopied. The driver holds it so long.
-        shared = (job, [ray.put(known)])
+        shared = (job, [ray.put(known)], gate)
         stream = iter(units)
-        while wave := list(islice(stream, _WAVE)):
-            rows = [{"value": pickle.dumps(unit)} for unit in wave]
-            dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
-            build = _on_gpus if placement.gpus else _on_cpus
-            dataset = build(dataset, shared, placement)
-            for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
-                for value in batch.column("value"):
-                    yield pickle.loads(value.as_py())
+        with control.told(lambda state: gate.turn.remote(state)):
+            while not control.cancelled and (wave := list(islice(stream, _WAVE))):
+                rows = [{"value": pickle.dumps(unit)} for unit in wave]
+                dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
+                build = _on_gpus if placement.gpus else _on_cpus
+                yield from _committed(build(dataset, shared, placement))
 
     def projection(self, job: Job, target: IndexTarget) -> "Projection":
         """The index, written by a process of its own."""
@@ -102,18 +111,16 @@ def _native_errors_to(log: Path) -> Iterator[None]:
 
 @contextmanager
 def _connected(address: str | None, known_bytes: int) -> Iterator[None]:
-    quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address:
-        ray.init(address=address, **quiet)
+        options |= {"address": address}
     else:
         # Nothing large travels where CPUs do the work, and the store is memory like any other.
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            object_store_memory=256 * _MIB + 2 * known_bytes,
-            **quiet,
-        )
+        store = 256 * _MIB + 2 * known_bytes
+        options |= {"address": "local", "include_dashboard": False, "object_store_memory": store}
     try:
+        with signals_kept():
+            ray.init(**options)
         yield
     finally:
         ray.shutdown()
@@ -168,21 +175,68 @@ def _on_gpus(dataset: Any, shared: tuple[Any, ...], placement: Placement) -> Any
     )
 
 
-class _Process:
-    """All of a unit's work in one process."""
+def _committed(dataset: Any) -> Iterator[Committed]:
+    # Nothing is fetched ahead: a unit would be seen only when the next one is done, and a paused
+    # run has no next one.
+    for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        for value in batch.column("value"):
+            committed = pickle.loads(value.as_py())
+            if committed is not None:
+                yield committed
 
-    def __init__(self, job: Job, known: list[Any]) -> None:
-        self.worker = Worker(job, ray.get(known[0]))
+
+class _Gate:
+    """Where workers ask before each unit. Waiting there costs nothing and loses nothing.
+
+    A gate inside the stream, because Ray has all units of a wave from the start and hands each
+    worker some ahead; smaller waves would start the actors, and load the model, again and again.
+    """
+
+    def __init__(self) -> None:
+        self.state = RUNNING
+        self.turned = asyncio.Condition()
+
+    async def turn(self, state: str) -> None:
+        async with self.turned:
+            self.state = state
+            self.turned.notify_all()
+
+    async def admits(self) -> bool:
+        """Waits while the run is paused; False where it is cancelled."""
+        async with self.turned:
+            await self.turned.wait_for(lambda: self.state != PAUSED)
+            return self.state == RUNNING
+
+
+def _open_gate() -> Any:
+    # One that dies is started again, and the driver repeats its state every second or two.
+    options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
+    return ray.remote(_Gate).options(max_concurrency=10_000, **options).remote()
+
+
+def _admitted(gate: Any) -> bool:
+    return bool(ray.get(gate.admits.remote()))
+
+
+class _Process:
+    """All of a unit's work in one process. An answer of None is a unit that was not begun."""
+
+    def __init__(self, job: Job, known: list[Any], gate: Any) -> None:
+        self.worker, self.gate = Worker(job, ray.get(known[0])), gate
 
     def __call__(self, batch: pa.Table) -> pa.Table:
+        if not _admitted(self.gate):
+            return _row(None)
         return _row(self.worker.process(_value(batch)))
 
 
 class _Decode:
-    def __init__(self, job: Job, known: list[Any]) -> None:
-        self.job, self.known = job, ray.get(known[0])
+    def __init__(self, job: Job, known: list[Any], gate: Any) -> None:
+        self.job, self.known, self.gate = job, ray.get(known[0]), gate
 
     def __call__(self, batch: pa.Table) -> pa.Table:
+        if not _admitted(self.gate):
+            return _row(None, pixels=pa.py_buffer(b""))
         decoded = decode(self.job, self.known, _value(batch), None)
         pixels, decoded.pixels = decoded.pixels, decoded.pixels[:0]
         # One copy, from our array into the block; the next stage reads it in place.
@@ -190,12 +244,14 @@ class _Decode:
 
 
 class _Embed:
-    def __init__(self, job: Job, known: list[Any]) -> None:
+    def __init__(self, job: Job, known: list[Any], gate: Any) -> None:
         self.job = job
         self.encoder = build_encoder(self.job)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        decoded: Decoded = _value(batch)
+        decoded: Decoded | None = _value(batch)
+        if decoded is None:
+            return _row(None)
         shape = (len(decoded.contents), *decoded.pixels.shape[1:])
         raw = batch.column("pixels")[0].as_buffer()
         decoded.pixels = np.frombuffer(raw, np.uint8).reshape(shape)
@@ -205,12 +261,12 @@ class _Embed:
 
 
 class _Commit:
-    def __init__(self, job: Job, known: list[Any]) -> None:
+    def __init__(self, job: Job, known: list[Any], gate: Any) -> None:
         self.job = job
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        decoded, vectors = _value(batch)
-        return _row(commit(self.job, decoded, vectors))
+        value = _value(batch)
+        return _row(None if value is None else commit(self.job, *value))
 
 
 def _value(batch: pa.Table) -> Any:

@@ -13,7 +13,7 @@ class Report:
     index yet. seconds: of the whole run, start of Ray included; startup_seconds: until the first
     unit began; steady_seconds: from then to the last commit. images_per_second: read over seconds.
     `stages` sums the workers' seconds. peak_bytes: the most memory that all processes of the run on
-    the driver's machine held together.
+    the driver's machine held together. state: completed, cancelled or failed.
     """
 
     run_id: str
@@ -39,6 +39,7 @@ class Report:
     stages: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     dry_run: bool = False
+    state: str = "completed"
 
     def add(self, counts: dict[str, int]) -> None:
         """Adds a unit's counts."""

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,15 +18,18 @@ from pdray.catalog.planner import Planner
 from pdray.catalog.units import Item, Unit, cut, unit_images
 from pdray.catalog.view import KnownContents, known_contents
 from pdray.config import DEFAULT_MODEL, Settings
-from pdray.errors import IndexUnavailable
+from pdray.errors import IndexUnavailable, RunCancelled
 from pdray.index.target import IndexTarget
 from pdray.ingest import moves
+from pdray.ingest.control import Control, signals_kept
 from pdray.ingest.memory import PeakMemory
 from pdray.ingest.origins import open_sources
 from pdray.ingest.placement import Placement, place
 from pdray.ingest.project import Projector
+from pdray.ingest.recorder import recorded
 from pdray.ingest.report import Progress, Report
 from pdray.ingest.stages import Job
+from pdray.ingest.tally import Tally
 from pdray.models.resolve import resolve
 from pdray.records import Failure, ImageRef, ModelSpec
 from pdray.sources.bucket import without_credentials
@@ -55,11 +58,17 @@ Watch = Callable[[Progress], None]
 
 
 def index(
-    settings: Settings, locations: list[str], options: Options, watch: Watch = lambda p: None
+    settings: Settings,
+    locations: list[str],
+    options: Options,
+    watch: Watch = lambda p: None,
+    control: Control | None = None,
 ) -> Report:
     """Indexes what is new or changed under the locations. Raises PdrayError where it can't go on.
 
     Idempotent. Whatever it had committed when it was killed stays; the next run does the rest.
+    A run cancelled by its control or from elsewhere (catalog.runs.ask) ends with a report whose
+    state is "cancelled".
     """
     began, started = time.time(), time.perf_counter()
     sources = open_sources(settings, locations, options.include, options.exclude)
@@ -67,21 +76,21 @@ def index(
     serving = pointer.current(catalog, settings.collection)
     spec = choose_model(settings, serving)
     report = Report(runs.new_run_id(), settings.collection, spec.name, dry_run=options.dry_run)
-    run = _Run(settings, options, catalog, sources, spec, report, watch, began)
+    tally, control = Tally(report), control or Control()
+    run = _Run(settings, options, catalog, sources, spec, report, watch, control, tally, began)
     with ExitStack() as stack:
         memory = stack.enter_context(PeakMemory())
         if not options.dry_run:
             claim = lease.hold(catalog, settings.collection, report.run_id)
             run.held = stack.enter_context(claim)
             runs.start(catalog, report.run_id, _start_record(settings, locations, options, spec))
+            stack.enter_context(recorded(catalog, report, tally, control))
         spill = settings.state_dir / "tmp"
         planner = Planner(catalog, settings.collection, spec.space, spill)
         run.execute(stack.enter_context(planner))
         report.seconds = time.perf_counter() - started
         report.peak_bytes = memory.look()
-        report.images_per_second = report.read / report.seconds
-        if not options.dry_run:
-            runs.end(catalog, report.run_id, report.to_json())
+        report.images_per_second = report.read / (report.seconds - tally.paused)
     return report
 
 
@@ -118,10 +127,21 @@ class _Run:
     spec: ModelSpec
     report: Report
     watch: Watch
+    control: Control
+    tally: Tally
     began: float  # seconds since the epoch
     held: lease.Lease | None = None
 
     def execute(self, planner: Planner) -> None:
+        """All of it, or what had been done when the run was cancelled."""
+        try:
+            self._phases(planner)
+        except RunCancelled:
+            self.report.state = "cancelled"
+            if self.report.moved or self.report.read:
+                self._catch_up(final=True)
+
+    def _phases(self, planner: Planner) -> None:
         plan = self._list(planner)
         report = self.report
         report.seen, report.unchanged = plan.seen, plan.unchanged
@@ -130,15 +150,22 @@ class _Run:
             return
         if pointer.current(self.catalog, self.settings.collection) is None:
             pointer.advance(self.catalog, self.settings.collection, self.spec)
+        self.control.check()
         self._catch_up()
+        self.control.check()
         known = self._known(plan)
         moved = self._move(planner, plan, known)
         self._note_failures(plan)
         self._read(planner, plan, moved, known)
+        self.control.check()
         self._delete(plan, moved)
         self._catch_up(final=True)
         if not report.pending:
             pointer.advance(self.catalog, self.settings.collection, self.spec)
+
+    def _show(self, progress: Progress) -> None:
+        self.tally.show(progress)
+        self.watch(progress)
 
     def _list(self, planner: Planner) -> Plan:
         seen = 0
@@ -150,7 +177,8 @@ class _Run:
                     planner.add(entry, number)
                     found += 1
                     if (seen + found) % _LIST_STEP == 0:
-                        self.watch(Progress("listing", seen + found))
+                        self._show(Progress("listing", seen + found))
+                        self.control.check()
                 else:
                     planner.unreadable(entry.prefix)
                     self.report.notes.append(
@@ -198,7 +226,7 @@ class _Run:
             projector = Projector.open(self.catalog, index_target(self.settings), self.spec)
             try:
                 if projector.pending(collection):
-                    self.watch(Progress("projecting"))
+                    self._show(Progress("projecting", total=self.tally.progress.total))
                     projector.catch_up(collection)
                 self.report.pending = len(projector.pending(collection))
                 if final and projector.lacking:
@@ -221,6 +249,7 @@ class _Run:
         return KnownContents.none()
 
     def _read_item(self, item: Item) -> bytes:
+        self.control.check()
         return self.sources[item.source].read(item.uri, item.place)
 
     def _moves(self, planner: Planner, plan: Plan) -> moves.Moves:
@@ -251,9 +280,10 @@ class _Run:
         if todo == plan.retries and not self._readable(planner.items(retries=True)):
             self.report.failed += todo  # as before: their rows say it already
             return
-        from pdray.ingest import compose  # Ray takes seconds to import: only where it has work
+        with signals_kept():
+            from pdray.ingest import compose  # Ray takes seconds to import: only where it has work
 
-        self.watch(Progress("starting", 0, 0, todo))
+        self._show(Progress("starting", 0, 0, todo))
         with compose.cluster(
             self.settings.ray_address, self.settings.state_dir / "ray.log", known.nbytes
         ) as cluster:
@@ -302,18 +332,20 @@ class _Run:
         projection = cluster.projection(job, index_target(self.settings))
         done = Progress("indexing", 0, 0, todo)
         began, ended = float("inf"), 0.0
-        for committed in cluster.run(job, known, units, shape):
-            projection.apply(committed.part)
-            report.add(committed.counts)
-            report.read += committed.images
-            for stage, seconds in committed.seconds.items():
-                report.stages[stage] = report.stages.get(stage, 0.0) + seconds
-            began, ended = min(began, committed.began), max(ended, committed.ended)
-            report.startup_seconds = began - self.began
-            report.steady_seconds = ended - began
-            done.done += committed.images
-            done.failed += committed.counts["failed"]
-            self.watch(done)
+        with closing(cluster.run(job, known, units, shape, self.control)) as stream:
+            for committed in stream:
+                projection.apply(committed.part)
+                report.add(committed.counts)
+                report.read += committed.images
+                for stage, seconds in committed.seconds.items():
+                    report.stages[stage] = report.stages.get(stage, 0.0) + seconds
+                began, ended = min(began, committed.began), max(ended, committed.ended)
+                report.startup_seconds = began - self.began
+                report.steady_seconds = ended - began
+                done.done += committed.images
+                done.failed += committed.counts["failed"]
+                self.tally.add(committed.outcome)
+                self._show(done)
         projection.close()
 
     def _job(self, threads: int) -> Job:

@@ -16,6 +16,7 @@ from pdray.catalog.units import Item, Unit
 from pdray.catalog.view import KnownContents
 from pdray.ingest.looking import Looked, look_at
 from pdray.ingest.reading import read
+from pdray.ingest.tally import Outcome
 from pdray.records import Failure, ImageRecord, ModelSpec, image_id
 from pdray.sources.protocol import Source
 
@@ -76,6 +77,7 @@ class Committed:
     seconds: dict[str, float]  # by stage, of this unit's worker
     began: float  # seconds since the epoch, by the workers' clocks
     ended: float
+    outcome: Outcome = field(default_factory=Outcome)
 
 
 def decode(job: Job, known: KnownContents, unit: Unit, pool: ThreadPoolExecutor | None) -> Decoded:
@@ -198,6 +200,7 @@ def commit(job: Job, decoded: Decoded, vectors: NDArray[np.float32]) -> Committe
         seconds=decoded.seconds,
         began=decoded.began,
         ended=time.time(),
+        outcome=Outcome.of(decoded.records),
     )
 
 

@@ -14,6 +14,7 @@ from pdray.catalog.view import KnownContents, live_records
 from pdray.index.opening import open_index
 from pdray.index.target import IndexTarget
 from pdray.ingest.compose import Cluster
+from pdray.ingest.control import Control
 from pdray.ingest.placement import Placement
 from pdray.ingest.stages import Job, Worker
 from pdray.models.resolve import resolve
@@ -21,6 +22,7 @@ from pdray.records import ImageRef
 from pdray.sources.opening import open_source
 
 pytestmark = pytest.mark.ray
+ALONE = Placement(0, 1, 0, 1)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,7 @@ def test_ray_commits_what_a_plain_loop_commits(
     expected = [worker.process(unit) for unit in units]
     job, units = _job(folder, tmp_path / "ray")
 
-    committed = list(cluster.run(job, KnownContents.none(), units, placement))
+    committed = list(cluster.run(job, KnownContents.none(), units, placement, Control()))
 
     assert sorted(c.part for c in committed) == sorted(c.part for c in expected)
     assert sum(c.counts["indexed"] for c in committed) == 16
@@ -96,7 +98,9 @@ def test_a_projection_applies_parts_in_a_process_of_its_own(
     job, units = _job(folder, tmp_path / "w")
     target = IndexTarget(tmp_path / "state")
     projection = cluster.projection(job, target)
-    for committed in cluster.run(job, KnownContents.none(), units, Placement(0, 1, 0, 1)):
+    for committed in cluster.run(
+        job, KnownContents.none(), units, Placement(0, 1, 0, 1), Control()
+    ):
         projection.apply(committed.part)
     projection.close()
 
@@ -112,7 +116,9 @@ def test_an_unreachable_index_stops_the_projection_and_not_the_run(
     job, units = _job(folder, tmp_path / "w")
     (tmp_path / "state").write_text("a file where the folder should be")
     projection = cluster.projection(job, IndexTarget(tmp_path / "state"))
-    for committed in cluster.run(job, KnownContents.none(), units, Placement(0, 1, 0, 1)):
+    for committed in cluster.run(
+        job, KnownContents.none(), units, Placement(0, 1, 0, 1), Control()
+    ):
         projection.apply(committed.part)
     projection.close()
 

@@ -17,12 +17,14 @@ def _commands() -> set[str]:
     found: set[str] = set()
     for name, command in group.commands.items():  # type: ignore[attr-defined]
         below = getattr(command, "commands", None)
-        found |= {f"{name} {inner}" for inner in below} if below else {name}
+        found |= {f"{name} {inner}" for inner in below or ()}
+        if not below or command.invoke_without_command:
+            found.add(name)
     return found
 
 
 def test_the_readme_names_every_command_and_no_other() -> None:
-    named = re.findall(r"(?:`|bin/)pdray ((?:models )?[a-z][a-z-]+)", README)
+    named = re.findall(r"(?:`|bin/)pdray ((?:(?:models|runs) )?[a-z][a-z-]+)", README)
     assert set(named) == _commands()
 
 

@@ -1,0 +1,45 @@
+"""Ctrl-C once finishes what is in flight, twice stops now; SIGTERM asks as Ctrl-C once does."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from pdray.ingest.control import Control
+
+_ONCE = "\nFinishing the units in flight; once more to stop now.\n"
+_ASKED = "\nAsked to end: finishing the units in flight.\n"
+
+
+@contextmanager
+def interruptible() -> Iterator[Control]:
+    """A control that signals cancel during the block; a second Ctrl-C raises KeyboardInterrupt."""
+    control = Control()
+
+    def on_interrupt(number: int, frame: FrameType | None) -> None:
+        if control.interrupted:
+            raise KeyboardInterrupt
+        control.interrupt()
+        _say(_ONCE)
+
+    def on_terminate(number: int, frame: FrameType | None) -> None:
+        if not control.interrupted:
+            control.interrupt()
+            _say(_ASKED)
+
+    before = (
+        signal.signal(signal.SIGINT, on_interrupt),
+        signal.signal(signal.SIGTERM, on_terminate),
+    )
+    try:
+        yield control
+    finally:
+        signal.signal(signal.SIGINT, before[0] or signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, before[1] or signal.SIG_DFL)
+
+
+def _say(words: str) -> None:
+    # Past Python's buffers: the signal may have interrupted a write to the same stream.
+    os.write(sys.stderr.fileno(), words.encode())

@@ -1,0 +1,191 @@
+"""Runs that are paused, resumed, cancelled and interrupted while a real Ray does the work."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from PIL import Image
+
+from pdray.catalog import runs
+from pdray.catalog.catalog import Catalog
+from pdray.catalog.runs import Run
+from pdray.catalog.view import live_records
+
+pytestmark = [pytest.mark.ray, pytest.mark.e2e]
+
+IMAGES = 240
+UNIT = 4
+DEADLINE = 120.0
+_TICK = threading.Event()
+
+
+def until(happened: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + DEADLINE
+    while not (found := happened()):
+        assert time.monotonic() < deadline, f"waited in vain for: {what}"
+        _TICK.wait(0.05)
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures that take some 30 ms each to decode and have contents of their own."""
+    out = tmp_path_factory.mktemp("pictures")
+    drawn = out / "first.png"
+    Image.linear_gradient("L").resize((1500, 1200)).convert("RGB").save(drawn)
+    data = drawn.read_bytes()
+    drawn.unlink()
+    for number in range(IMAGES):
+        place = out / f"album-{number % 3}" / f"{number:03d}.png"
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(data + number.to_bytes(2, "big"))  # after the end: no decoder minds
+    return out
+
+
+def environment() -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PDRAY_", "RAY"))}
+    return {**kept, "PDRAY_INGEST_UNIT_SIZE": str(UNIT), "PDRAY_INGEST_ENCODERS": "1"}
+
+
+def words(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "pdray", *map(str, arguments)]
+
+
+class Indexing:
+    """A real `pdray index`, in a process group of its own as a shell gives it."""
+
+    def __init__(self, folder: Path, workspace: Path) -> None:
+        self.catalog: Catalog | None = None
+        self.workspace = workspace
+        earlier = self._ids()
+        self.process = subprocess.Popen(
+            words("index", folder, "-w", workspace, "--model", "builtin", "--json"),
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.run_id = until(lambda: self._ids() - earlier, "the run's record").pop()
+        self.catalog = Catalog.open(str(workspace))
+        self.run("the run's first words")
+
+    def _ids(self) -> set[str]:
+        return {path.parent.name for path in (self.workspace / "runs").glob("*/start.json")}
+
+    def run(self, what: str, fits: Callable[[Run], Any] = lambda run: run.progress) -> Run:
+        """The run's record, as soon as it fits."""
+
+        def look() -> Run | None:
+            assert self.catalog
+            run = runs.read(self.catalog, self.run_id)
+            return run if run and fits(run) else None
+
+        found: Run = until(look, what)
+        return found
+
+    def signal(self, number: int) -> None:
+        os.killpg(self.process.pid, number)  # as a terminal does: to the whole group
+
+    def ended(self, code: int) -> tuple[str, str]:
+        out, err = self.process.communicate(timeout=DEADLINE)
+        assert self.process.returncode == code, err
+        assert "Traceback" not in err
+        return out, err
+
+
+def ask(command: str, run_id: str, workspace: Path) -> str:
+    call = words("runs", command, run_id[-6:], "-w", workspace)
+    done = subprocess.run(
+        call, env=environment(), capture_output=True, text=True, timeout=DEADLINE, check=True
+    )
+    return done.stdout
+
+
+def committed(workspace: Path) -> Counter[str]:
+    """How many row parts hold each image."""
+    catalog = Catalog.open(str(workspace))
+    parts = (catalog.read_part(path) for path in catalog.parts("default"))
+    return Counter(record.uri for part in parts for record in part.records)
+
+
+def done(run: Run) -> int:
+    assert run.progress
+    return int(run.progress["done"])
+
+
+def test_a_run_is_paused_resumed_cancelled_interrupted_and_completed_without_loss(
+    folder: Path, tmp_path: Path
+) -> None:
+    workspace = tmp_path / "w"
+    first = Indexing(folder, workspace)
+    first.run("some images", lambda run: run.progress and run.progress["done"] >= UNIT)
+    assert "is paused" in ask("pause", first.run_id, workspace)
+    # What was in flight is finished; then the record and the catalog agree and stay so.
+    still = first.run(
+        "all in flight seen",
+        lambda run: run.state == "paused" and done(run) == committed(workspace).total(),
+    )
+    assert still.progress
+    until(lambda: _published_again(first, still.progress["paused_seconds"] + 3), "seconds of pause")
+    after = first.run("the paused run")
+    assert (after.state, done(after)) == ("paused", done(still))
+    assert committed(workspace).total() == done(still) < IMAGES
+
+    assert "goes on" in ask("resume", first.run_id, workspace)
+    first.run("more images", lambda run: run.progress and done(run) > done(still))
+    ask("cancel", first.run_id, workspace)
+    out, err = first.ended(1)
+    report = json.loads(out)
+    assert report["state"] == first.run("the end", lambda run: run.report).state == "cancelled"
+    assert f"cancelled after {report['read']} images" in err
+    assert report["read"] == committed(workspace).total() < IMAGES
+    assert report["pending"] == 0  # and all of it can be searched
+
+    second = Indexing(folder, workspace)
+    second.run("work", lambda run: run.progress and run.progress["phase"] == "indexing")
+    second.signal(signal.SIGINT)
+    out, err = second.ended(1)
+    assert "Finishing the units in flight; once more to stop now." in err
+    assert "run the same command again to go on" in err
+    assert json.loads(out)["state"] == "cancelled"
+
+    third = Indexing(folder, workspace)
+    third.ended(0)
+    assert third.run("the end", lambda run: run.report).state == "completed"
+    rows = committed(workspace)
+    assert (len(rows), set(rows.values())) == (IMAGES, {1})  # none lost, none done twice
+    records = live_records(Catalog.open(str(workspace)), "default")
+    assert Counter(record.status for record in records) == {"ok": IMAGES}
+
+
+def _published_again(indexing: Indexing, paused: float) -> bool:
+    run = indexing.run("progress")
+    return bool(run.progress and run.progress["paused_seconds"] >= paused)
+
+
+def test_ctrl_c_twice_stops_at_once_and_leaves_no_process(folder: Path, tmp_path: Path) -> None:
+    indexing = Indexing(folder, tmp_path / "w")
+    indexing.run("work", lambda run: run.progress and run.progress["done"])
+    ask("pause", indexing.run_id, tmp_path / "w")  # so that it can't end by itself
+    started = psutil.Process(indexing.process.pid).children(recursive=True)
+    assert started
+    indexing.signal(signal.SIGINT)
+    assert indexing.process.stderr
+    until(lambda: "once more" in indexing.process.stderr.readline(), "the first answer")  # type: ignore[union-attr]
+    indexing.signal(signal.SIGINT)
+    _, err = indexing.ended(130)
+    assert "run the same command again" in err
+    until(lambda: not any(one.is_running() for one in started), "the end of Ray's processes")
+    assert indexing.run("the end", lambda run: run.report).state == "cancelled"
