@@ -347,10 +347,6 @@ def main() -> None:
         if debug:
             raise
         _fail(str(error), 2 if isinstance(error, UsageError) else 1)
-    except KeyboardInterrupt:
-        if debug:
-            raise
-        _fail("Stopped. What was committed stays; run the same command again to go on.", 130)
     except BrokenPipeError:
         sys.stderr.close()  # `pdray ... | head` is no error
         sys.exit(1)

@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+import typer
+
 from pdray.ingest.control import Control
 
 _ONCE = "\nFinishing the units in flight; once more to stop now.\n"
+_STOPPED = "pdray: Stopped. What was committed stays; run the same command again to go on.\n"
 _ASKED = "\nAsked to end: finishing the units in flight.\n"
 
 
 @contextmanager
 def interruptible() -> Iterator[Control]:
-    """A control that signals cancel during the block; a second Ctrl-C raises KeyboardInterrupt."""
+    """A control that signals cancel during the block; a second Ctrl-C ends it with exit code 130."""
     control = Control()
 
     def on_interrupt(number: int, frame: FrameType | None) -> None:
@@ -35,6 +38,9 @@ def interruptible() -> Iterator[Control]:
     )
     try:
         yield control
+    except KeyboardInterrupt:
+        _say(_STOPPED)
+        raise typer.Exit(130) from None
     finally:
         signal.signal(signal.SIGINT, before[0] or signal.SIG_DFL)
         signal.signal(signal.SIGTERM, before[1] or signal.SIG_DFL)

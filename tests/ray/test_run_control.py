@@ -23,7 +23,7 @@ from pdray.catalog.view import live_records
 
 pytestmark = [pytest.mark.ray, pytest.mark.e2e]
 
-IMAGES = 240
+IMAGES = 160
 UNIT = 4
 DEADLINE = 120.0
 _TICK = threading.Event()
@@ -175,6 +175,7 @@ def _published_again(indexing: Indexing, paused: float) -> bool:
     return bool(run.progress and run.progress["paused_seconds"] >= paused)
 
 
+@pytest.mark.faults
 def test_ctrl_c_twice_stops_at_once_and_leaves_no_process(folder: Path, tmp_path: Path) -> None:
     indexing = Indexing(folder, tmp_path / "w")
     indexing.run("work", lambda run: run.progress and run.progress["done"])
@@ -183,9 +184,24 @@ def test_ctrl_c_twice_stops_at_once_and_leaves_no_process(folder: Path, tmp_path
     assert started
     indexing.signal(signal.SIGINT)
     assert indexing.process.stderr
-    until(lambda: "once more" in indexing.process.stderr.readline(), "the first answer")  # type: ignore[union-attr]
+    said = b""
+    while b"once more" not in said:  # past its buffer, which communicate would not see
+        said += os.read(indexing.process.stderr.fileno(), 1000)
     indexing.signal(signal.SIGINT)
     _, err = indexing.ended(130)
     assert "run the same command again" in err
     until(lambda: not any(one.is_running() for one in started), "the end of Ray's processes")
     assert indexing.run("the end", lambda run: run.report).state == "cancelled"
+
+
+@pytest.mark.faults
+def test_sigterm_ends_a_paused_run_as_a_cancelled_one(folder: Path, tmp_path: Path) -> None:
+    indexing = Indexing(folder, tmp_path / "w")
+    indexing.run("work", lambda run: run.progress and run.progress["done"])
+    ask("pause", indexing.run_id, tmp_path / "w")
+    os.kill(indexing.process.pid, signal.SIGTERM)  # Ray has replaced SIGTERM's handler meanwhile
+    out, err = indexing.ended(1)
+    assert "Asked to end" in err
+    report = json.loads(out)
+    assert report["state"] == "cancelled"
+    assert report["read"] == committed(tmp_path / "w").total() < IMAGES

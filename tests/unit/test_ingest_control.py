@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 
 import pytest
+import typer
 
 from pdray.catalog import lease, runs
 from pdray.catalog.catalog import Catalog
@@ -176,13 +177,16 @@ def test_twenty_thousand_folders_stay_small_and_none_is_lost() -> None:
 
 def test_ctrl_c_once_cancels_and_twice_stops(capfd: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(signal.SIGINT)
-    with interruptible() as control:
+    with pytest.raises(typer.Exit) as stopped, interruptible() as control:
         os.kill(os.getpid(), signal.SIGINT)
         until(lambda: control.cancelled)
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        until(lambda: False)
+    assert stopped.value.exit_code == 130
     assert signal.getsignal(signal.SIGINT) is before
-    assert "once more to stop now" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "once more to stop now" in said
+    assert "pdray: Stopped." in said
 
 
 def test_sigterm_is_as_ctrl_c_once_however_often_it_comes(
