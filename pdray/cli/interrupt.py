@@ -18,7 +18,7 @@ _ASKED = "\nAsked to end: finishing the units in flight.\n"
 
 @contextmanager
 def interruptible() -> Iterator[Control]:
-    """A control that signals cancel during the block; a second Ctrl-C ends it with exit code 130."""
+    """A control that signals cancel in the block; a second Ctrl-C ends it with exit code 130."""
     control = Control()
 
     def on_interrupt(number: int, frame: FrameType | None) -> None:

@@ -39,10 +39,10 @@ def until(happened: Callable[[], Any], what: str) -> Any:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures that take some 30 ms each to decode and have contents of their own."""
+    """Pictures that take some 60 ms each to decode and have contents of their own."""
     out = tmp_path_factory.mktemp("pictures")
     drawn = out / "first.png"
-    Image.linear_gradient("L").resize((1500, 1200)).convert("RGB").save(drawn)
+    Image.linear_gradient("L").resize((2600, 2100)).convert("RGB").save(drawn)
     data = drawn.read_bytes()
     drawn.unlink()
     for number in range(IMAGES):
@@ -65,7 +65,6 @@ class Indexing:
     """A real `pdray index`, in a process group of its own as a shell gives it."""
 
     def __init__(self, folder: Path, workspace: Path) -> None:
-        self.catalog: Catalog | None = None
         self.workspace = workspace
         earlier = self._ids()
         self.process = subprocess.Popen(
@@ -88,7 +87,6 @@ class Indexing:
         """The run's record, as soon as it fits."""
 
         def look() -> Run | None:
-            assert self.catalog
             run = runs.read(self.catalog, self.run_id)
             return run if run and fits(run) else None
 
@@ -105,11 +103,12 @@ class Indexing:
         return out, err
 
 
-def ask(command: str, run_id: str, workspace: Path) -> str:
-    call = words("runs", command, run_id[-6:], "-w", workspace)
+def called(*arguments: object) -> str:
+    """What another process prints that reads the workspace."""
     done = subprocess.run(
-        call, env=environment(), capture_output=True, text=True, timeout=DEADLINE, check=True
-    )
+        words(*arguments), env=environment(), capture_output=True, text=True, timeout=DEADLINE,
+        check=True,
+    )  # fmt: skip
     return done.stdout
 
 
@@ -131,7 +130,7 @@ def test_a_run_is_paused_resumed_cancelled_interrupted_and_completed_without_los
     workspace = tmp_path / "w"
     first = Indexing(folder, workspace)
     first.run("some images", lambda run: run.progress and run.progress["done"] >= UNIT)
-    assert "is paused" in ask("pause", first.run_id, workspace)
+    runs.ask(first.catalog, first.run_id, "pause")
     # What was in flight is finished; then the record and the catalog agree and stay so.
     still = first.run(
         "all in flight seen",
@@ -143,18 +142,23 @@ def test_a_run_is_paused_resumed_cancelled_interrupted_and_completed_without_los
     assert (after.state, done(after)) == ("paused", done(still))
     assert committed(workspace).total() == done(still) < IMAGES
 
-    assert "goes on" in ask("resume", first.run_id, workspace)
-    first.run("more images", lambda run: run.progress and done(run) > done(still))
-    ask("cancel", first.run_id, workspace)
+    (told,) = json.loads(called("runs", "-w", workspace, "--json"))
+    assert (told["state"], told["progress"]["done"]) == ("paused", done(still))
+    said = called("runs", "show", first.run_id[-6:], "-w", workspace)
+    assert f"{done(still)} of {IMAGES} images, 0 failed" in said
+    assert "album-0" in said
+
+    assert "goes on" in called("runs", "resume", first.run_id[-6:], "-w", workspace)
+    runs.ask(first.catalog, first.run_id, "cancel")
     out, err = first.ended(1)
     report = json.loads(out)
     assert report["state"] == first.run("the end", lambda run: run.report).state == "cancelled"
     assert f"cancelled after {report['read']} images" in err
-    assert report["read"] == committed(workspace).total() < IMAGES
+    assert done(still) < report["read"] == committed(workspace).total() < IMAGES
     assert report["pending"] == 0  # and all of it can be searched
 
     second = Indexing(folder, workspace)
-    second.run("work", lambda run: run.progress and run.progress["phase"] == "indexing")
+    second.run("work", lambda run: run.progress and run.progress["done"])
     second.signal(signal.SIGINT)
     out, err = second.ended(1)
     assert "Finishing the units in flight; once more to stop now." in err
@@ -179,7 +183,9 @@ def _published_again(indexing: Indexing, paused: float) -> bool:
 def test_ctrl_c_twice_stops_at_once_and_leaves_no_process(folder: Path, tmp_path: Path) -> None:
     indexing = Indexing(folder, tmp_path / "w")
     indexing.run("work", lambda run: run.progress and run.progress["done"])
-    ask("pause", indexing.run_id, tmp_path / "w")  # so that it can't end by itself
+    called(
+        "runs", "pause", indexing.run_id[-6:], "-w", tmp_path / "w"
+    )  # so that it can't end by itself
     started = psutil.Process(indexing.process.pid).children(recursive=True)
     assert started
     indexing.signal(signal.SIGINT)
@@ -198,7 +204,7 @@ def test_ctrl_c_twice_stops_at_once_and_leaves_no_process(folder: Path, tmp_path
 def test_sigterm_ends_a_paused_run_as_a_cancelled_one(folder: Path, tmp_path: Path) -> None:
     indexing = Indexing(folder, tmp_path / "w")
     indexing.run("work", lambda run: run.progress and run.progress["done"])
-    ask("pause", indexing.run_id, tmp_path / "w")
+    called("runs", "pause", indexing.run_id[-6:], "-w", tmp_path / "w")
     os.kill(indexing.process.pid, signal.SIGTERM)  # Ray has replaced SIGTERM's handler meanwhile
     out, err = indexing.ended(1)
     assert "Asked to end" in err

@@ -177,11 +177,16 @@ def test_twenty_thousand_folders_stay_small_and_none_is_lost() -> None:
 
 def test_ctrl_c_once_cancels_and_twice_stops(capfd: pytest.CaptureFixture[str]) -> None:
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(typer.Exit) as stopped, interruptible() as control:
-        os.kill(os.getpid(), signal.SIGINT)
-        until(lambda: control.cancelled)
-        os.kill(os.getpid(), signal.SIGINT)
-        until(lambda: False)
+
+    def run() -> None:
+        with interruptible() as control:
+            os.kill(os.getpid(), signal.SIGINT)
+            until(lambda: control.cancelled)
+            os.kill(os.getpid(), signal.SIGINT)
+            until(lambda: False)
+
+    with pytest.raises(typer.Exit) as stopped:
+        run()
     assert stopped.value.exit_code == 130
     assert signal.getsignal(signal.SIGINT) is before
     said = capfd.readouterr().err
