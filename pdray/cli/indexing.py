@@ -34,7 +34,9 @@ def run_index(
     """The command."""
     settings = load(flags)
     with interruptible() as control:
-        report = indexed(settings, sources, Options(full, dry_run, allow_deletes, *patterns), control)
+        report = indexed(
+            settings, sources, Options(full, dry_run, allow_deletes, *patterns), control
+        )
     if as_json:
         print_json(report.to_json())
     else:

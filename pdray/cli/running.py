@@ -15,7 +15,7 @@ from pdray.errors import CatalogError, UsageError
 _ANSWER_SECONDS = 15.0
 _LOOK_SECONDS = 0.25
 _SAID = {
-    "pause": "is paused: what was in flight is finished and committed, nothing new begins.",
+    "pause": "is paused: units in flight are finished and committed, no new one begins.",
     "resume": "goes on.",
     "cancel": "finishes the units in flight and ends. Index again to go on from there.",
 }
