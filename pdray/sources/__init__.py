@@ -2,8 +2,8 @@
 
 from pdray.sources.failure import failure
 from pdray.sources.opening import open_source
-from pdray.sources.protocol import Content, Entry, Listing, Source, Unreadable
-from pdray.sources.uri import from_path, to_path, under
+from pdray.sources.protocol import Content, Entry, Listing, Source, Unreadable, one_by_one
+from pdray.sources.uri import from_path, quote_path, to_path, under, unquote_path
 
 __all__ = [
     "Content",
@@ -13,7 +13,10 @@ __all__ = [
     "Unreadable",
     "failure",
     "from_path",
+    "one_by_one",
     "open_source",
+    "quote_path",
     "to_path",
     "under",
+    "unquote_path",
 ]

@@ -12,6 +12,7 @@ from pdray.sources.bucket import BucketSource, without_credentials
 from pdray.sources.columns import Columns
 from pdray.sources.container import ContainerSource, Files
 from pdray.sources.folder import FileSource, FolderSource
+from pdray.sources.plugins import find, open_plugin
 from pdray.sources.protocol import Source
 from pdray.sources.selection import Selection, is_glob, split_glob
 from pdray.sources.storage import Storage
@@ -38,6 +39,8 @@ def open_source(
     selection, storage = Selection(tuple(include), tuple(exclude)), storage or Storage()
     if not location:
         raise SourceError("The source is empty; give a folder, an image or a URL.")
+    if plugin := _plugin(location):
+        return open_plugin(*plugin, selection, storage)
     if "::" in location and _URL.match(location):
         raise SourceError(
             f"{without_credentials(location)} chains file systems, which a source can't; "
@@ -49,6 +52,11 @@ def open_source(
     else:
         files = _local(location, selection)
     return ContainerSource(files, storage, columns or Columns())
+
+
+def _plugin(location: str) -> tuple[str, str] | None:
+    here = "\0" not in location and os.path.lexists(location)
+    return None if here else find(location)
 
 
 def _remote(location: str, selection: Selection, options: dict[str, Any]) -> Files:
