@@ -7,6 +7,7 @@ PdrayError              one sentence: what, which item, what to do; exit 1
 ├── RunCancelled        someone cancelled the run
 ├── CatalogError        a workspace can't be read or written
 │   └── LeaseHeld       another run holds the collection
+├── IngestError         workers die over and over
 └── IndexUnavailable    the index can't be reached or is locked
 """
 
@@ -37,6 +38,10 @@ class LeaseHeld(CatalogError):
 
 class RunCancelled(PdrayError):
     """Someone cancelled the run; what was committed stays."""
+
+
+class IngestError(PdrayError):
+    """Workers die over and over."""
 
 
 class IndexUnavailable(PdrayError):

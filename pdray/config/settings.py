@@ -115,6 +115,13 @@ class IngestSettings:
     max_pixels: Annotated[
         int, About(whole(1), "Larger images are not decoded but listed as failed.")
     ] = 256_000_000
+    image_seconds: Annotated[
+        float, About(SECONDS, "Longest time that decoding one image may take.")
+    ] = 120.0
+    image_memory: Annotated[
+        int,
+        About(whole(2**20), "Most bytes that decoding a suspect (see What is safe) may take."),
+    ] = 4 * 2**30
     thumbnail_side: Annotated[
         int, About(whole(16, 2048), "Longer side of a thumbnail, in pixels.")
     ] = 320

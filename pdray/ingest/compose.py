@@ -5,13 +5,14 @@ a row it keeps whole. Pixels travel as one binary value, read without a copy.
 """
 
 import asyncio
+import io
 import logging
 import os
 import pickle
 import sys
 import warnings
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -75,7 +76,8 @@ class Cluster:
                 rows = [{"value": pickle.dumps(unit)} for unit in wave]
                 dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
                 build = _on_gpus if placement.gpus else _on_cpus
-                yield from _committed(build(dataset, shared, placement))
+                with _sentences():
+                    yield from _committed(build(dataset, shared, placement))
 
     def projection(self, job: Job, target: IndexTarget) -> "Projection":
         """The index, written by a process of its own."""
@@ -88,22 +90,29 @@ def cluster(address: str | None, log: Path, known_bytes: int = 0) -> Iterator[Cl
 
     What Ray's C++ core writes to standard error, past all logging, goes to the file `log`.
     """
-    with _native_errors_to(log), _connected(address, known_bytes):
+    with _ray_speaks_to(log), _connected(address, known_bytes):
         resources = ray.cluster_resources()
         yield Cluster(int(resources.get("CPU", 1)), int(resources.get("GPU", 0)))
 
 
 @contextmanager
-def _native_errors_to(log: Path) -> Iterator[None]:
-    """Python keeps the real standard error; descriptor 2 leads to the file for the block."""
+def _ray_speaks_to(log: Path) -> Iterator[None]:
+    """Python keeps the real standard error; descriptor 2 leads to the file for the block.
+
+    So does Python's standard output: what Ray says of workers that died it prints there, where
+    --json promises one document.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     before, kept = sys.stderr, os.dup(2)
     with log.open("wb") as file, os.fdopen(kept, "w", buffering=1, closefd=False) as ours:
         os.dup2(file.fileno(), 2)
         sys.stderr = ours
+        words = io.TextIOWrapper(file, "utf-8", write_through=True)
         try:
-            yield
+            with redirect_stdout(words):
+                yield
         finally:
+            words.detach()
             sys.stderr = before
             os.dup2(kept, 2)
             os.close(kept)
@@ -124,6 +133,20 @@ def _connected(address: str | None, known_bytes: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """What a worker raised on purpose arrives as it was raised, not in Ray's wrappings."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, PdrayError):
+            cause = getattr(cause, "cause", None) or cause.__cause__
+        if cause is None:
+            raise
+        raise cause from None
 
 
 def _quiet() -> None:

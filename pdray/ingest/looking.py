@@ -1,6 +1,6 @@
 """From the bytes of images to what is known of them: decoded, hashed, measured."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -9,6 +9,8 @@ from pdray.catalog.view import KnownContents
 from pdray.images.errors import ImageError
 from pdray.images.examine import Examined, examine
 from pdray.images.resize import Resize
+from pdray.ingest.guarded import DEATHS, Guard, Limits
+from pdray.ingest.watchdog import Watchdog
 from pdray.records import Failure, Preprocessing, content_id
 from pdray.sources.protocol import Content
 
@@ -31,8 +33,14 @@ def look_at(
     thumbnail_side: int,
     max_pixels: int,
     resize: Resize | None,
+    limits: Limits,
+    deaths: Mapping[str, int],
 ) -> Iterator[Looked | Failure]:
-    """What each image is, in order. Pixels are made only of contents that are not known."""
+    """What each image is, in order. Pixels are made only of contents that are not known.
+
+    `deaths` are the processes that died with an image in hand, by uri: a suspect is looked at in a
+    process of its own. An image that takes longer than the limits ends this process.
+    """
 
     def look(one: tuple[Item, Content | Failure]) -> Looked | Failure:
         item, content = one
@@ -40,22 +48,24 @@ def look_at(
             return content
         data = content.data
         part = known.find(content_id(data)) if len(known) else None
+        sizes = {"thumbnail_side": thumbnail_side, "max_pixels": max_pixels}
+        if deaths.get(item.uri, 0) >= DEATHS:
+            found = guard.examine(item.uri, data, (rule,), pixels=part is None, **sizes)
+            return found if isinstance(found, Failure) else done(found, content, part)
         try:
-            examined = examine(
-                data,
-                (rule,),
-                thumbnail_side=thumbnail_side,
-                max_pixels=max_pixels,
-                resize=resize,
-                pixels=part is None,
-            )
+            with watchdog.image():
+                examined = examine(data, (rule,), resize=resize, pixels=part is None, **sizes)
         except ImageError as error:
             return Failure(item.uri, "decode", error.kind, error.reason)
         except Exception as error:  # whatever one image sets off must not cost its unit, for ever
             return Failure(item.uri, "decode", "unexpected", f"It upset the decoder: {error!r}.")
-        return Looked(_with_words(examined, content), part, len(data))
+        return done(examined, content, part)
 
-    return (pool.map if pool else map)(look, read)
+    def done(examined: Examined, content: Content, part: str | None) -> Looked:
+        return Looked(_with_words(examined, content), part, len(content.data))
+
+    with Guard(limits) as guard, Watchdog(limits.seconds) as watchdog:
+        yield from (pool.map if pool else map)(look, read)
 
 
 def _with_words(examined: Examined, content: Content) -> Examined:

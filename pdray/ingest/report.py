@@ -9,7 +9,8 @@ class Report:
     """Counts of images. seen = indexed + updated + unchanged + moved + failed.
 
     reused: embeddings not computed again, because the content had one. embedded: those computed.
-    read: images read, whatever came of them. pending: row parts that are committed but not in the
+    read: images read, whatever came of them. rework: those of them that a process had in hand when
+    it died, in this run or before. pending: row parts that are committed but not in the
     index yet. seconds: of the whole run, start of Ray included; startup_seconds: until the first
     unit began; steady_seconds: from then to the last commit. images_per_second: read over seconds.
     `stages` sums the workers' seconds. peak_bytes: the most memory that all processes of the run on
@@ -30,6 +31,7 @@ class Report:
     embedded: int = 0
     ignored: int = 0
     read: int = 0
+    rework: int = 0
     pending: int = 0
     seconds: float = 0.0
     startup_seconds: float = 0.0

@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pdray.catalog import lease, pointer, runs
+from pdray.catalog import attempts, lease, pointer, runs
 from pdray.catalog.catalog import Catalog
 from pdray.catalog.plan import Plan
 from pdray.catalog.planner import Planner
@@ -22,6 +22,7 @@ from pdray.errors import IndexUnavailable, RunCancelled
 from pdray.index.target import IndexTarget
 from pdray.ingest import moves
 from pdray.ingest.control import Control, signals_kept
+from pdray.ingest.guarded import Limits
 from pdray.ingest.memory import PeakMemory
 from pdray.ingest.origins import open_sources
 from pdray.ingest.placement import Placement, place
@@ -83,6 +84,7 @@ def index(
         if not options.dry_run:
             claim = lease.hold(catalog, settings.collection, report.run_id)
             run.held = stack.enter_context(claim)
+            run.left = attempts.left(catalog, settings.collection)
             runs.start(catalog, report.run_id, _start_record(settings, locations, options, spec))
             stack.enter_context(recorded(catalog, report, tally, control))
         spill = settings.state_dir / "tmp"
@@ -131,6 +133,7 @@ class _Run:
     tally: Tally
     began: float  # seconds since the epoch
     held: lease.Lease | None = None
+    left: attempts.Left | None = None  # marks of dead attempts
 
     def execute(self, planner: Planner) -> None:
         """All of it, or what had been done when the run was cancelled."""
@@ -162,6 +165,8 @@ class _Run:
         self._catch_up(final=True)
         if not report.pending:
             pointer.advance(self.catalog, self.settings.collection, self.spec)
+        if self.left is not None:
+            self.left.remove()
 
     def _show(self, progress: Progress) -> None:
         self.tally.show(progress)
@@ -357,6 +362,8 @@ class _Run:
             spec=self.spec,
             sources=self.sources,
             max_pixels=settings.ingest.max_pixels,
+            limits=Limits(settings.ingest.image_seconds, settings.ingest.image_memory),
+            suspects=self.left.deaths if self.left else {},
             thumbnail_side=settings.ingest.thumbnail_side,
             device=settings.device,
             precision=settings.precision,

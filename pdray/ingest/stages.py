@@ -4,6 +4,7 @@ Nothing here knows Ray. `compose.py` places these on a cluster, the benchmark ru
 """
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -11,9 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from pdray.catalog import attempts
 from pdray.catalog.catalog import Catalog, new_attempt
 from pdray.catalog.units import Item, Unit
 from pdray.catalog.view import KnownContents
+from pdray.errors import IngestError
+from pdray.ingest.guarded import Limits
 from pdray.ingest.looking import Looked, look_at
 from pdray.ingest.reading import read
 from pdray.ingest.tally import Outcome
@@ -22,6 +26,9 @@ from pdray.sources.protocol import Source
 
 if TYPE_CHECKING:
     from pdray.models.encoder import DualEncoder
+
+# Attempts at a unit in one run: two until its images are suspects, the rest for what comes after.
+_MOST_LOST = 6
 
 
 # A worker that was suspended or cut off may wake after its run was taken for dead (60 s) and its
@@ -45,6 +52,8 @@ class Job:
     batch_size: int | None = None
     threads: int = 1  # of one worker, for decoding and for torch
     compile: bool = False
+    limits: Limits = field(default_factory=Limits)
+    suspects: attempts.Deaths = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -64,6 +73,7 @@ class Decoded:
     bytes_read: int
     began: float
     seconds: dict[str, float] = field(default_factory=dict)
+    rework: int = 0  # images that a dead process had begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,7 @@ class Committed:
     """The summary of a unit that is in the catalog, by whichever attempt."""
 
     part: str
-    counts: dict[str, int]  # indexed, updated, unchanged, failed, embedded, reused
+    counts: dict[str, int]  # indexed, updated, unchanged, failed, embedded, reused, rework
     images: int
     bytes_read: int
     seconds: dict[str, float]  # by stage, of this unit's worker
@@ -87,6 +97,7 @@ def decode(job: Job, known: KnownContents, unit: Unit, pool: ThreadPoolExecutor 
 
     began, started = time.time(), time.perf_counter()
     attempt = new_attempt()
+    deaths = _begin(job, unit, attempt)
     looked = look_at(
         read(job.sources, unit.items),
         known,
@@ -95,6 +106,8 @@ def decode(job: Job, known: KnownContents, unit: Unit, pool: ThreadPoolExecutor 
         thumbnail_side=job.thumbnail_side,
         max_pixels=job.max_pixels,
         resize=fast_resize(),
+        limits=job.limits,
+        deaths=deaths,
     )
     shape = (job.spec.preprocessing.height, job.spec.preprocessing.width, 3)
     pixels = np.empty((len(unit.items), *shape), np.uint8)
@@ -129,7 +142,21 @@ def decode(job: Job, known: KnownContents, unit: Unit, pool: ThreadPoolExecutor 
         size,
         began,
         seconds,
+        len(deaths),
     )
+
+
+def _begin(job: Job, unit: Unit, attempt: str) -> Mapping[str, int]:
+    deaths, lost = attempts.begin(
+        job.catalog, job.collection, job.run_id, unit, attempt, job.suspects
+    )
+    if lost >= _MOST_LOST:
+        raise IngestError(
+            f"{lost} processes died one after the other over the images from {unit.items[0].uri} "
+            f"to {unit.items[-1].uri}, though each of them decodes or is set aside: most likely "
+            "memory is short; free some, or set ingest.encoders or ingest.unit_size lower."
+        )
+    return deaths
 
 
 def failed_row(run_id: str, item: Item, failure: Failure) -> ImageRecord:
@@ -191,6 +218,7 @@ def commit(job: Job, decoded: Decoded, vectors: NDArray[np.float32]) -> Committe
     if time.time() - decoded.began > _SUSPENDED_SECONDS:
         job.catalog.require([*parts, *own])
     job.catalog.commit(job.collection, unit_id, decoded.records, {job.spec.space: parts}, own)
+    attempts.end(job.catalog, job.collection, unit_id)
     decoded.seconds["commit"] = time.perf_counter() - started
     return Committed(
         part=job.catalog.part_path(job.collection, unit_id),
@@ -209,7 +237,12 @@ def _counts(decoded: Decoded) -> dict[str, int]:
     for item, record in zip(decoded.unit.items, decoded.records, strict=True):
         found[_outcome(item, record)] += 1
     whole = len(decoded.records) - found["failed"]
-    return {**found, "embedded": len(decoded.contents), "reused": whole - len(decoded.contents)}
+    return {
+        **found,
+        "embedded": len(decoded.contents),
+        "reused": whole - len(decoded.contents),
+        "rework": decoded.rework,
+    }
 
 
 def _outcome(item: Item, record: ImageRecord) -> str:
