@@ -22,12 +22,13 @@ def run_benchmark(
     from pdray.cli import record
 
     out.mkdir(parents=True, exist_ok=True)
+    load_before = record.load_average()
     results: dict[str, Any] = {}
     for part in parts:
         stderr.print(f"Measuring {part} ...")
         results[part] = _MEASURES[part](out, scale)
     command = f"pdray benchmark --parts {','.join(parts)} --scale {scale:g}"
-    document = record.document(command, out, results)
+    document = record.document(command, out, results, load_before)
     if saved:
         record.save(document, saved)
     if as_json:
@@ -146,12 +147,14 @@ def _show(results: dict[str, Any]) -> None:
 
 
 def _show_plans(results: dict[str, Any]) -> None:
-    counts = ("images", "parts", "new", "changed", "vanished")
-    rows = table("part", *(f">{name}" for name in counts), ">seconds", ">CPU s", ">peak")
+    rows = table("part", ">images", ">of parts", ">to read", ">gone", ">seconds", ">CPU s", ">peak")
     for part, found in results.items():
         rows.add_row(
             part,
-            *(f"{found[name]:,}" for name in counts),
+            f"{found['images']:,}",
+            f"{found['parts']:,}",
+            f"{found['new'] + found['changed']:,}",
+            f"{found['vanished']:,}",
             f"{found['seconds']:.1f}",
             f"{found['cpu_seconds']:.1f}",
             memory(found["peak_bytes"]),

@@ -1,12 +1,16 @@
 """A benchmark's figures as they are kept: beside the machine, commit and versions they come from.
 
-    {"date", "commit", "command", "versions", "machine", "precision", "results": {part: figures}}
+    {"date", "commit", "command", "versions", "machine", "load", "precision", "results"}
+
+"load" is the system's load average of the minute before: what else the machine did. "results" are
+{part: {figure: number}}.
 
 A document without one of these (an older one, or one put together by hand) is read all the same.
 """
 
 import datetime
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +22,14 @@ from pdray.config import load
 from pdray.errors import UsageError
 
 
-def document(command: str, out: Path, results: dict[str, Any]) -> dict[str, Any]:
+def load_average() -> float | None:
+    """Of the last minute; None where the system tells none."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def document(
+    command: str, out: Path, results: dict[str, Any], load_before: float | None
+) -> dict[str, Any]:
     """Figures that were just measured here, as a document to keep."""
     found = doctor.examine(load({"workspace": str(out), "offline": True}))
     return {
@@ -27,6 +38,7 @@ def document(command: str, out: Path, results: dict[str, Any]) -> dict[str, Any]
         "command": command,
         "versions": {"python": found["python"]["version"], **found["packages"]},
         "machine": {**found["cpu"], "memory": found["memory"]["total"]},
+        "load": load_before,
         "precision": found["precision"],
         "results": results,
     }
@@ -110,12 +122,13 @@ def _numbers(name: str, found: Any) -> Iterator[tuple[str, float]]:
 def _origin(found: dict[str, Any]) -> dict[str, Any]:
     machine = found.get("machine") or {}
     words = ("model", "usable_cores", "flags", "memory")
-    return {key: found.get(key) for key in ("date", "commit")} | {k: machine.get(k) for k in words}
+    told = {key: found.get(key) for key in ("date", "commit", "load", "versions")}
+    return told | {key: machine.get(key) for key in words}
 
 
 def show(found: dict[str, Any]) -> None:
     """A comparison as two tables."""
-    rows = table("", "date", "commit", "machine", ">cores", "features", ">memory")
+    rows = table("", "date", "commit", "machine", ">cores", "features", ">memory", ">load")
     for name in ("before", "after"):
         told = found[name]
         memory = f"{told['memory'] / 2**30:.1f} GiB" if told["memory"] else "?"
@@ -123,7 +136,7 @@ def show(found: dict[str, Any]) -> None:
         flags = " ".join(told["flags"] or [])
         rows.add_row(
             name, told["date"] or "?", told["commit"] or "?", told["model"] or "?", cores, flags,
-            memory,
+            memory, "?" if told["load"] is None else f"{told['load']:.1f}",
         )  # fmt: skip
     console.print(rows)
     if not found["same_machine"]:

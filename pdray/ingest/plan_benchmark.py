@@ -23,14 +23,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pdray.catalog import schema
+from pdray.catalog import merging, schema
 from pdray.catalog.catalog import Catalog
 from pdray.catalog.planner import Planner
 from pdray.catalog.view import known_contents
 from pdray.records import ImageRef, ModelSpec, Preprocessing
 
 Layout = Literal["units", "compacted"]
-ROWS_A_PART: dict[Layout, int] = {"units": 512, "compacted": 1 << 18}
+ROWS_A_PART: dict[Layout, int] = {"units": 512, "compacted": merging.ROWS_A_PART}
 _ROOT = "file:///srv/photos/"
 _COLLECTION = "c"
 _MAKING = "2"  # raise it when other rows are made: a workspace made before is then made again
