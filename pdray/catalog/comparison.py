@@ -26,11 +26,15 @@ class Comparison:
         self.remaining: Counter[str] = Counter()  # by root: live rows still listed
         self._words: dict[str, str] = {}
 
-    def begin(self, roots: list[str], unreadable: list[str], full: bool) -> None:
-        """`roots` were listed in full but for what is under `unreadable`; neither overlap."""
+    def begin(self, roots: list[str], unreadable: list[str], full: bool, failed: bool) -> None:
+        """`roots` were listed in full but for what is under `unreadable`; neither overlap.
+
+        `full` reads all again, `failed` what could not be indexed.
+        """
         self.remaining.update(dict.fromkeys(roots, 0))
         self._words = {
             "full": "true" if full else "false",
+            "failed": "true" if failed else "false",
             "in_roots": _inside("roots", len(roots)),
             "in_unreadable": _inside("unreadable", len(unreadable)),
         }
@@ -150,7 +154,7 @@ SELECT * FROM (
       WHEN v.uri IS NULL OR v.status = 'deleted' THEN 'new'
       WHEN v.version <> s.version THEN 'changed'
       WHEN {full} THEN 'again'
-      WHEN v.unread OR v.lacking THEN 'again'
+      WHEN v.unread OR v.lacking OR ({failed} AND v.status = 'failed') THEN 'again'
       ELSE 'unchanged'
     END AS todo,
     coalesce(v.version = s.version AND v.unread AND NOT {full}, false) AS retry,

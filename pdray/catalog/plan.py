@@ -59,7 +59,7 @@ class Plan:
     seen: int = 0
     new: int = 0
     changed: int = 0
-    again: int = 0  # unchanged, but read again: --full, an earlier read failure, or another model
+    again: int = 0  # unchanged, but read again: --full, an earlier failure, or another model
     retries: int = 0  # those of `again` that are only tried because they could not be read before
     unchanged: int = 0
     vanished: Collection[Vanished] = ()

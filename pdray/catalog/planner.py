@@ -166,13 +166,21 @@ class Planner:
             column.clear()
         self._failed.clear()
 
-    def plan(self, *, full: bool = False, covers: Callable[[str], bool] = lambda uri: True) -> Plan:
-        """Compares. `covers` says whether a complete listing would name a uri if it were there."""
+    def plan(
+        self,
+        *,
+        full: bool = False,
+        failed: bool = False,
+        covers: Callable[[str], bool] = lambda uri: True,
+    ) -> Plan:
+        """Compares. `full` asks for all images again, `failed` for those that could not be indexed;
+        `covers` says whether a complete listing would name a uri if it were there.
+        """
         self._flush()
         self._rows.seal()
         self._listing.seal()
         compare = self._comparison
-        compare.begin(list(outermost(self._roots)), list(outermost(self._unreadable)), full)
+        compare.begin(list(outermost(self._roots)), list(outermost(self._unreadable)), full, failed)
         known: KnownContents | None = None
         for some in together(self._rows, self._listing):
             rows = self._rows.rows(some)

@@ -61,6 +61,9 @@ def index(
     model: Model = None,
     config: Config = None,
     full: Annotated[bool, typer.Option("--full", help="Read every image again.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Read again what could not be indexed before.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
     allow_deletes: Annotated[
         bool, typer.Option("--allow-deletes", help="Delete even if very many vanished.")
@@ -79,8 +82,15 @@ def index(
     from pdray.cli.indexing import run_index
 
     flags = {"workspace": workspace, "collection": collection, "model": model, "config": config}
-    patterns = (tuple(include or ()), tuple(exclude or ()))
-    run_index(flags, sources, full, dry_run, allow_deletes, patterns, as_json)
+    asked = {
+        "full": full,
+        "retry_failed": retry_failed,
+        "dry_run": dry_run,
+        "allow_deletes": allow_deletes,
+        "include": tuple(include or ()),
+        "exclude": tuple(exclude or ()),
+    }
+    run_index(flags, sources, asked, as_json)
 
 
 @app.command()
@@ -127,7 +137,7 @@ def errors(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """What could not be indexed, and why."""
+    """What could not be indexed and why, put together by kind."""
     from pdray.cli.looking import run_errors
 
     run_errors({"workspace": workspace, "collection": collection, "config": config}, as_json)

@@ -25,18 +25,13 @@ _PHASES = {"listing": "Listing", "starting": "Starting Ray", "projecting": "Upda
 def run_index(
     flags: dict[str, Any],
     sources: list[str],
-    full: bool,
-    dry_run: bool,
-    allow_deletes: bool,
-    patterns: tuple[tuple[str, ...], tuple[str, ...]],
+    asked: dict[str, Any],
     as_json: bool,
 ) -> None:
-    """The command."""
+    """The command; `asked` are the fields of Options."""
     settings = load(flags)
     with interruptible() as control:
-        report = indexed(
-            settings, sources, Options(full, dry_run, allow_deletes, *patterns), control
-        )
+        report = indexed(settings, sources, Options(**asked), control)
     if as_json:
         print_json(report.to_json())
     else:

@@ -1,9 +1,8 @@
 """`pdray status`, `errors`, `verify`, `rebuild`, `doctor`: looking, and mending the index."""
 
 import time
-from collections import Counter
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.markup import escape
@@ -13,7 +12,11 @@ from pdray.config import Settings, load
 from pdray.errors import PdrayError
 from pdray.ingest.run import index_target
 
-_LISTED = 200
+if TYPE_CHECKING:
+    from pdray.ingest.failures import Group
+
+_EXAMPLES = 3
+_FEW = 20  # up to so many failures a person sees them all
 
 
 def run_status(flags: dict[str, Any], as_json: bool) -> None:
@@ -64,16 +67,22 @@ def _last_run(run: dict[str, Any] | None) -> str:
 
 def run_errors(flags: dict[str, Any], as_json: bool) -> None:
     """The command `errors`."""
+    from pdray.ingest.failures import grouped
     from pdray.ingest.maintain import failures
 
     settings = load(flags)
     found = [row.failure for row in failures(settings) if row.failure]
-    kinds = Counter(failure.kind for failure in found)
+    few = len(found) <= _FEW and not as_json
+    groups = grouped(found, _FEW if few else _EXAMPLES)
     if as_json:
+        kinds: dict[str, int] = {}
+        for group in groups:
+            kinds[group.kind] = kinds.get(group.kind, 0) + group.images
         document = {
             "collection": settings.collection,
             "failed": len(found),
-            "kinds": dict(kinds.most_common()),
+            "kinds": kinds,
+            "groups": [_group(group) for group in groups],
             "failures": [asdict(failure) for failure in found],
         }
         print_json(document)
@@ -81,13 +90,37 @@ def run_errors(flags: dict[str, Any], as_json: bool) -> None:
     if not found:
         console.print("Nothing failed.")
         return
-    rows = table("kind", "image", "why")
-    for failure in sorted(found, key=lambda f: (f.kind, f.uri))[:_LISTED]:
-        rows.add_row(failure.kind, escape(shown(failure.uri)), escape(failure.reason))
+    _show_groups(groups)
+    _say_what_is_tried(groups, len(found))
+
+
+def _group(group: "Group") -> dict[str, Any]:
+    return {**asdict(group), "examples": [failure.uri for failure in group.examples]}
+
+
+def _show_groups(groups: "list[Group]") -> None:
+    rows = table("stage", "kind", ">images", "for example", "why")
+    for group in groups:
+        head = (group.stage, group.kind, str(group.images))
+        for failure in group.examples:
+            rows.add_row(*head, escape(shown(failure.uri)), escape(failure.reason))
+            head = ("", "", "")
     console.print(rows)
-    counted = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
-    more = f" The first {_LISTED} are shown; --json lists all." if len(found) > _LISTED else ""
-    console.print(f"{len(found)} failed: {counted}.{more}")
+
+
+def _say_what_is_tried(groups: "list[Group]", failed: int) -> None:
+    waiting = sum(group.images for group in groups if not group.every_run)
+    shown_ = sum(len(group.examples) for group in groups)
+    console.print(f"{failed} failed.", end="")
+    if failed > waiting:
+        console.print(f" {failed - waiting} are tried again by every run of pdray index.", end="")
+    if waiting:
+        console.print(
+            f" {waiting} are tried again when the file changes, or by "
+            "[bold]pdray index --retry-failed[/].",
+            end="",
+        )
+    console.print(" Every one is listed by --json." if shown_ < failed else "")
 
 
 def run_verify(flags: dict[str, Any], as_json: bool) -> None:

@@ -53,6 +53,7 @@ class Options:
     allow_deletes: bool = False
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    retry_failed: bool = False
 
 
 Watch = Callable[[Progress], None]
@@ -198,7 +199,9 @@ class _Run:
                     f"There are no images in {source.root}. Is the folder the right one, and "
                     "mounted?"
                 )
-        return planner.plan(full=self.options.full, covers=self._covers)
+        return planner.plan(
+            full=self.options.full, failed=self.options.retry_failed, covers=self._covers
+        )
 
     def _covers(self, uri: str) -> bool:
         return any(source.covers(uri) for source in self.sources)
@@ -404,6 +407,7 @@ def _start_record(
         "model": spec.name,
         "space": spec.space,
         "full": options.full,
+        "retry_failed": options.retry_failed,
         "host": socket.gethostname(),
         "pid": os.getpid(),
     }

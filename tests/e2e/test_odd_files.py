@@ -24,6 +24,7 @@ MODES = {
     "AVIF": ("RGB", "RGBA"),
     "JPEG2000": ("L", "RGB", "RGBA"),
 }
+LIMIT = 20_000  # pixels, of the first run
 SUFFIX = {**BUILT_IN, "AVIF": "avif", "JPEG2000": "jp2"}
 
 
@@ -89,6 +90,7 @@ def bad_files() -> dict[str, bytes]:
         "bad/wide.png": claims(2**31 - 1, 2**31 - 1),
         "bad/flat.png": claims(0, 10),
         "bad/short.png": claims(500, 500),
+        "bad/large.png": encoded("PNG", "RGB", 200, 150, 7),  # until the limit is raised
     }
     for number, (kind, suffix) in enumerate(BUILT_IN.items()):
         whole = encoded(kind, "RGB", 200, 150, number)
@@ -142,12 +144,16 @@ def odd(pdray, tmp_path_factory):
     at = ("-w", workspace, "--json")
     call = ("index", root, *at, "--model", "builtin")
     found = {
-        "report": pdray(*call, PDRAY_INGEST_UNIT_SIZE="16").document,
+        "report": pdray(
+            *call, PDRAY_INGEST_UNIT_SIZE="16", PDRAY_INGEST_MAX_PIXELS=str(LIMIT)
+        ).document,
         "errors": pdray("errors", *at).document,
         "verify": pdray("verify", *at).document,
         "again": pdray(*call).document,
         "search": pdray("search", "something", *at, "--limit", 1000).document,
         "table": pdray("errors", "-w", workspace).out,
+        "retried": pdray(*call, "--retry-failed").document,
+        "left": pdray("errors", *at).document,
     }
     return {**found, "root": root, "good": good, "bad": bad}
 
@@ -165,6 +171,7 @@ def test_every_listed_file_is_indexed_or_failed(odd):
     assert report["seen"] == report["indexed"] + report["failed"]
     assert report["failed"] == errors["failed"] == len(errors["failures"])
     assert sum(errors["kinds"].values()) == errors["failed"]
+    assert sum(group["images"] for group in errors["groups"]) == errors["failed"]
     assert odd["verify"]["agrees"]
     assert odd["verify"]["points"] == report["indexed"]
 
@@ -202,3 +209,14 @@ def test_an_unchanged_broken_file_is_not_tried_again(odd):
     again = odd["again"]
     assert (again["seen"], again["unchanged"]) == (odd["report"]["seen"],) * 2
     assert (again["read"], again["indexed"], again["failed"]) == (0, 0, 0)
+
+
+def test_what_failed_is_tried_again_where_that_is_asked(odd):
+    once_failed = odd["errors"]["failed"]
+    decoded = sum(g["images"] for g in odd["errors"]["groups"] if g["stage"] == "decode")
+    retried, left = odd["retried"], odd["left"]
+    assert retried["read"] == decoded > retried["indexed"] >= 1
+    assert left["failed"] == once_failed - retried["indexed"]
+    still = {failure["uri"] for failure in left["failures"]}
+    assert not uris(odd["root"], ["bad/large.png"]) & still
+    assert uris(odd["root"], ["bad/empty.jpg", "gone.jpg"]) <= still

@@ -169,6 +169,20 @@ def test_only_what_could_not_be_read_is_tried_again(
     assert planned(catalog, [ref("file:///p/a")], full=True).retries == 0
 
 
+@pytest.mark.parametrize("stage", ["read", "decode"])
+def test_all_that_failed_is_tried_again_where_that_is_asked(catalog: Catalog, stage: str) -> None:
+    failure = Failure("file:///p/a", stage, "io", "No.")  # type: ignore[arg-type]
+    commit(catalog, ImageRecord("file:///p/a", 10, "1", 4, "failed", "r", failure=failure))
+    index(catalog, [ref("file:///p/b")])
+    with Planner(catalog, "c", SPEC.space, None) as planner:
+        for name in "ab":
+            planner.add(ref(f"file:///p/{name}"), 0)
+        plan = planner.plan(failed=True)
+        (item,) = planner.items()
+    assert (plan.again, plan.unchanged) == (1, 1)
+    assert (item.uri, item.seq) == ("file:///p/a", 5)
+
+
 def test_retries_can_be_had_alone(catalog: Catalog) -> None:
     failure = Failure("file:///p/a", "read", "io", "No.")
     commit(catalog, ImageRecord("file:///p/a", 10, "1", 1, "failed", "r", failure=failure))
