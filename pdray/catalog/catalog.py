@@ -8,6 +8,7 @@
     thumbs/<unit[:2]>/<unit>-<attempt>.pack        thumbnails one after the other
     runs/<run_id>/                                 records of runs (catalog/runs.py)
     leases/<collection>/                           who indexes now (catalog/lease.py)
+    floors/<collection>/<n>                        what is seen for the first time gets seq n + 1
 
 An embedding part is a fact about contents, true whichever row needs it: a complete one is used for
 reuse even when the attempt that wrote it died before its commit. What a row needs is named by its
@@ -140,6 +141,18 @@ class Catalog:
         """What the metadata of a part says, from its footer alone. Raises FileNotFoundError."""
         filesystem, prefix = self.store.filesystem()
         return schema.document(pq.read_schema(prefix + path, filesystem=filesystem))
+
+    def floor(self, collection: str) -> int:
+        """The highest sequence number that a forgotten row had, 0 for none. Above it, no unit gets
+        the name of one that an index may hold for applied.
+        """
+        found = self.store.list(f"floors/{collection}")
+        return int(found[-1].rsplit("/", 1)[-1]) if found else 0
+
+    def raise_floor(self, collection: str, seq: int) -> None:
+        """Makes sure that the floor is at least this."""
+        if self.floor(collection) < seq:
+            self.store.create(f"floors/{collection}/{seq:08d}", b"")
 
     def read_part(self, path: str) -> Part:
         """A row part, whole. Raises FileNotFoundError."""

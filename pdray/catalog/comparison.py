@@ -26,15 +26,19 @@ class Comparison:
         self.remaining: Counter[str] = Counter()  # by root: live rows still listed
         self._words: dict[str, str] = {}
 
-    def begin(self, roots: list[str], unreadable: list[str], full: bool, failed: bool) -> None:
+    def begin(
+        self, roots: list[str], unreadable: list[str], full: bool, failed: bool, floor: int = 0
+    ) -> None:
         """`roots` were listed in full but for what is under `unreadable`; neither overlap.
 
-        `full` reads all again, `failed` what could not be indexed.
+        `full` reads all again, `failed` what could not be indexed. What is seen for the first time
+        gets the sequence number after `floor`.
         """
         self.remaining.update(dict.fromkeys(roots, 0))
         self._words = {
             "full": "true" if full else "false",
             "failed": "true" if failed else "false",
+            "floor": str(floor),
             "in_roots": _inside("roots", len(roots)),
             "in_unreadable": _inside("unreadable", len(unreadable)),
         }
@@ -146,7 +150,7 @@ INSERT INTO compared
 SELECT * FROM (
   SELECT
     s.uri, s.size, s.version, s.source, s.place, s.failure_kind, s.failure_reason,
-    coalesce(v.seq, 0) + 1 AS seq,
+    coalesce(v.seq, {floor}) + 1 AS seq,
     0 AS born,
     CASE WHEN v.status <> 'deleted' THEN v.image_id END AS image_id,
     CASE WHEN v.status = 'ok' THEN v.content_id END AS content_id,

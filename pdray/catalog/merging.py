@@ -4,7 +4,7 @@ What stays of a collection: of each uri the live row, a tombstone too; and of ea
 that the uri ever had its last row, cut down to a tombstone. A tombstone is never dropped, because
 two things remember it for good: an index that has not yet heard of the end of that id, and the
 names of units. Without its number the file, come back, would start at seq 1 again and get the name
-of a unit that ledgers hold for applied.
+of a unit that ledgers hold for applied. (Forgetting keeps the number in Catalog.floor instead.)
 
 A merged part's metadata names the parts that it stands for, so that an index which has applied
 those counts it as applied. All new parts are written before the first old one is deleted: whoever
@@ -29,6 +29,8 @@ ROWS_A_PART = 32_768  # a part is read whole to be projected: about 200 MB with 
 WASTE = 0.2  # a large part is written anew when more of its rows than this are dead
 SETTLE_SECONDS = 1.0  # longer than a local listing takes: it may run while parts are written
 _OF_TOMBSTONES = {"uri", "size", "version", "seq", "status", "run_id", "image_id"}
+# What a forgotten image leaves: that its id ended. Each such row has a uri of its own.
+_NAMELESS = {"uri": "'forgotten:' || lower(hex(r.image_id))", "version": "''", "size": "0"}
 _KEYS = ["uri", "seq", "status", "image_id", "content_id", "thumb_pack", "thumb_length"]
 _USED = pa.schema([schema.ROWS.field(name) for name in _KEYS[-3:]])
 _NUMBERED = pa.schema([*schema.ROWS, pa.field("part", pa.int32())])
@@ -58,7 +60,9 @@ def is_merged(path: str) -> bool:
 class Merger:
     """Compacts the rows of one collection, whose lease the caller holds. Close it after use.
 
-    `anew` are parts that are written again however few of their rows are dead.
+    `forgotten` are uris of which nothing stays but the end of each image id, under no name: every
+    part with a row of theirs is written again. All of them are ended in `last`, parts that only
+    `delete_last` removes, so that no kill in between brings a row of theirs back.
     """
 
     def __init__(
@@ -67,16 +71,17 @@ class Merger:
         collection: str,
         spill: Path | None = None,
         *,
-        anew: Collection[str] = (),
+        forgotten: Collection[str] = (),
+        last: Collection[str] = (),
         rows_a_part: int = ROWS_A_PART,
     ) -> None:
         self._catalog, self._collection = catalog, collection
-        self._anew, self._most = set(anew), rows_a_part
+        self._last, self._most = set(last), rows_a_part
         self._parts = catalog.parts(collection)
         self._con = connect(spill)
         self.merge = Merge(len(self._parts))
         if self._parts:
-            self._judge()
+            self._judge(pa.table({"uri": pa.array(sorted(forgotten), pa.string())}))
 
     def __enter__(self) -> Self:
         return self
@@ -84,10 +89,15 @@ class Merger:
     def __exit__(self, *_: object) -> None:
         self._con.close()
 
-    def _judge(self) -> None:
+    def _judge(self, forgotten: pa.Table) -> None:
         self._con.register("rows_", _numbered_reader(self._catalog, self._parts, _KEYS))
         self._con.execute(f"CREATE TABLE keys AS SELECT {', '.join(_KEYS)}, part FROM rows_")
         self._con.unregister("rows_")
+        self._con.register("forgotten_", forgotten)
+        self._con.execute("CREATE TABLE forgotten AS SELECT uri FROM forgotten_")
+        self._con.unregister("forgotten_")
+        anew = self._con.execute("SELECT DISTINCT part FROM keys SEMI JOIN forgotten USING (uri)")
+        written = {self._parts[part] for (part,) in anew.fetchall()}
         self._con.execute(_KEPT)
         counts = self._con.execute(
             "SELECT part, n, coalesce(k, 0) FROM sizes LEFT JOIN "
@@ -96,7 +106,7 @@ class Merger:
         sizes = {self._parts[part]: (rows, kept) for part, rows, kept in counts}
         self.merge.rows = sum(rows for rows, _ in sizes.values())
         self.merge.dead = [part for part in self._parts if not sizes.get(part, (0, 0))[1]]
-        self.merge.groups = list(groups(sizes, self._most, self._anew))
+        self.merge.groups = list(groups(sizes, self._most, written))
         gone = (sizes.get(part, (0, 0)) for part in self.merge.replaced)
         self.merge.dropped = sum(rows - kept for rows, kept in gone)
 
@@ -127,6 +137,12 @@ class Merger:
         if self.merge.replaced:
             time.sleep(settle_seconds)
         for part in self.merge.replaced:
+            if part not in self._last:
+                self._catalog.store.delete(part)
+
+    def delete_last(self) -> None:
+        """Removes those that were to go after all others."""
+        for part in self._last:
             self._catalog.store.delete(part)
 
     def _rows(self, group: list[str]) -> pa.Table:
@@ -150,11 +166,20 @@ class Merger:
 
 _KEPT = """
 CREATE TABLE sizes AS SELECT part, count(*) AS n FROM keys GROUP BY part;
+CREATE TABLE carried AS
+  SELECT image_id FROM (
+    SELECT image_id, status,
+      row_number() OVER (PARTITION BY uri ORDER BY seq DESC, n DESC, part DESC) = 1 AS live
+    FROM keys JOIN sizes USING (part)
+    WHERE (SELECT count(*) FROM forgotten) > 0
+  ) WHERE live AND status <> 'deleted' AND image_id IS NOT NULL;
 CREATE TABLE kept AS
   SELECT uri, seq, part, content_id, thumb_pack, thumb_length,
-    live AND status <> 'deleted' AS whole
+    live AND status <> 'deleted' AS whole, forgotten AND NOT carried AS nameless
   FROM (
     SELECT keys.*,
+      uri IN (SELECT uri FROM forgotten) AS forgotten,
+      image_id IN (SELECT image_id FROM carried) AS carried,
       row_number() OVER by_uri = 1 AS live,
       row_number() OVER by_image = 1 AS last,
       first_value(image_id) OVER by_uri AS holder
@@ -162,7 +187,8 @@ CREATE TABLE kept AS
     WINDOW
       by_uri AS (PARTITION BY uri ORDER BY seq DESC, n DESC, part DESC),
       by_image AS (PARTITION BY uri, image_id ORDER BY seq DESC, n DESC, part DESC)
-  ) WHERE live OR (last AND image_id IS NOT NULL AND image_id IS DISTINCT FROM holder);
+  ) WHERE (live OR (last AND image_id IS NOT NULL AND image_id IS DISTINCT FROM holder))
+    AND NOT (forgotten AND image_id IS NULL);
 DROP TABLE keys;
 """
 
@@ -192,6 +218,8 @@ def groups(
 def _column(name: str) -> str:
     if name == "status":
         return "CASE WHEN k.whole THEN r.status ELSE 'deleted' END AS status"
+    if name in _NAMELESS:
+        return f"CASE WHEN k.nameless THEN {_NAMELESS[name]} ELSE r.{name} END AS {name}"
     if name in _OF_TOMBSTONES:
         return f"r.{name}"
     return f"CASE WHEN k.whole THEN r.{name} END AS {name}"

@@ -67,7 +67,7 @@ class Planner:
     """Takes a listing in, gives a Plan and the items of work out. Close it after use."""
 
     def __init__(self, catalog: Catalog, collection: str, space: str, spill: Path | None) -> None:
-        self._catalog, self._space = catalog, space
+        self._catalog, self._collection, self._space = catalog, collection, space
         self._parts = catalog.parts(collection)
         self._comparison = Comparison(connect(spill, _MEMORY))
         self._con = self._comparison.con
@@ -180,7 +180,9 @@ class Planner:
         self._rows.seal()
         self._listing.seal()
         compare = self._comparison
-        compare.begin(list(outermost(self._roots)), list(outermost(self._unreadable)), full, failed)
+        roots, unreadable = list(outermost(self._roots)), list(outermost(self._unreadable))
+        floor = self._catalog.floor(self._collection)
+        compare.begin(roots, unreadable, full, failed, floor)
         known: KnownContents | None = None
         for some in together(self._rows, self._listing):
             rows = self._rows.rows(some)

@@ -28,6 +28,13 @@ def current(catalog: Catalog, collection: str) -> Pointer | None:
     return Pointer(document["generation"], ModelSpec.from_json(document["model"]))
 
 
+def history(catalog: Catalog, collection: str) -> list[Pointer]:
+    """Every pointer that the collection ever had, the oldest first."""
+    paths = catalog.store.list(f"collections/{collection}/pointer", ".json")
+    documents = [json.loads(catalog.store.read(path)) for path in paths]
+    return [Pointer(d["generation"], ModelSpec.from_json(d["model"])) for d in documents]
+
+
 def advance(catalog: Catalog, collection: str, spec: ModelSpec) -> Pointer:
     """Makes `spec` the serving model; does nothing where it is that already."""
     while True:

@@ -192,5 +192,20 @@ def _commands(run_id: str) -> str:
     return f"runs/{run_id}/commands"
 
 
+def forget(catalog: Catalog, collection: str) -> None:
+    """Removes the records of a collection's runs."""
+    for path in catalog.store.list("runs"):
+        try:
+            document = json.loads(catalog.store.read(f"{path}/start.json"))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if document.get("collection") == collection:
+            # The start last: by it the rest is found again after a kill.
+            files = [entry.path for entry in catalog.store.walk(path)]
+            for file in sorted(files, key=lambda file: file.endswith("start.json")):
+                catalog.store.delete(file)
+            catalog.store.prune(path)
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -55,6 +55,9 @@ class Store(Protocol):
     def delete(self, path: str) -> None:
         """Removes a file; no error where it is gone."""
 
+    def prune(self, folder: str) -> None:
+        """Removes a folder with no file below it; where it has one, the empty folders in it."""
+
     def list(self, folder: str, suffix: str = "") -> list[str]:
         """Paths of the files directly in a folder, sorted; empty where there is no such folder."""
 
@@ -120,6 +123,12 @@ class LocalStore:
         """See Store.delete."""
         (self.root / path).unlink(missing_ok=True)
 
+    def prune(self, folder: str) -> None:
+        """See Store.prune."""
+        for place, _, _ in os.walk(self.root / folder, topdown=False):
+            with contextlib.suppress(OSError):
+                Path(place).rmdir()
+
     def list(self, folder: str, suffix: str = "") -> list[str]:
         """See Store.list."""
         try:
@@ -180,6 +189,9 @@ class ObjectStore:
         """See Store.delete."""
         with contextlib.suppress(FileNotFoundError), _oserrors():
             self.fs.rm_file(f"{self.prefix}/{path}")
+
+    def prune(self, folder: str) -> None:
+        """See Store.prune: an object store has no folders."""
 
     def list(self, folder: str, suffix: str = "") -> list[str]:
         """See Store.list."""

@@ -8,7 +8,7 @@ then found by content.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -49,7 +49,10 @@ class Sweep:
 
 
 class Sweeper:
-    """Plans on creation, from what the live rows of all collections use. Close it after use."""
+    """Plans on creation, from what the live rows of all collections use. Close it after use.
+
+    `forgotten` are contents whose vectors go, if unused, however large the part that holds them.
+    """
 
     def __init__(
         self,
@@ -58,12 +61,17 @@ class Sweeper:
         spill: Path | None = None,
         *,
         grace_seconds: float = GRACE_SECONDS,
+        forgotten: Collection[bytes] = (),
         vectors_a_part: int = ROWS_A_PART,
     ) -> None:
         self._catalog, self._most = catalog, vectors_a_part
         self._before = time.time() - grace_seconds
         self._con = connect(spill)
         self.sweep = Sweep()
+        contents = pa.table({"content_id": pa.array(sorted(forgotten), pa.binary(16))})
+        self._con.register("forgotten_", contents)
+        self._con.execute("CREATE TABLE forgotten AS SELECT content_id FROM forgotten_")
+        self._con.unregister("forgotten_")
         # Files first, rows afterwards: what comes between is not among the files.
         found = [entry for folder in _FOLDERS for entry in catalog.store.walk(folder)]
         self._load(used)
@@ -103,7 +111,9 @@ class Sweeper:
         return [entry for entry in packs if self._old(entry)]
 
     def _judge(self, space: str, files: Sequence[Entry]) -> None:
-        """Of two parts with the same content the larger keeps it: it is likely merged already."""
+        """Of two parts with the same content that with more of use keeps it, then that with less
+        beside it: it is likely merged already.
+        """
         by_path = {entry.path: entry for entry in files if self._old(entry)}
         parts = sorted(by_path)
         if not parts:
@@ -122,7 +132,11 @@ class Sweeper:
             [parts, len(parts)],
         )
         self.sweep.embeddings += [by_path[part] for part, (_, kept) in sizes.items() if not kept]
-        self.sweep.groups += [(space, group) for group in groups(sizes, self._most)]
+        anew = self._con.execute(
+            "SELECT DISTINCT part FROM vectors SEMI JOIN forgotten USING (content_id)"
+        ).fetchall()
+        written = {parts[at] for (at,) in anew}
+        self.sweep.groups += [(space, group) for group in groups(sizes, self._most, written)]
 
     def _contents(self, parts: Sequence[str]) -> pa.RecordBatchReader:
         def batches() -> Iterator[pa.RecordBatch]:
@@ -162,10 +176,12 @@ class Sweeper:
 
 
 _HELD = """
-CREATE OR REPLACE TABLE sizes AS SELECT part, count(*) AS n FROM vectors GROUP BY part;
+CREATE OR REPLACE TABLE sizes AS
+  SELECT part, count(*) AS n, count(u.content_id) AS useful
+  FROM vectors LEFT JOIN used u USING (content_id) GROUP BY part;
 CREATE OR REPLACE TABLE held AS
   SELECT content_id, part FROM vectors SEMI JOIN used USING (content_id) JOIN sizes USING (part)
-  QUALIFY row_number() OVER (PARTITION BY content_id ORDER BY n DESC, part) = 1;
+  QUALIFY row_number() OVER (PARTITION BY content_id ORDER BY useful DESC, n, part) = 1;
 CREATE OR REPLACE TABLE counts AS
   SELECT part, n, coalesce(k, 0) AS k FROM sizes LEFT JOIN
     (SELECT part, count(*) AS k FROM held GROUP BY part) USING (part);

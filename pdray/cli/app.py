@@ -189,6 +189,27 @@ def compact(
 
 
 @app.command()
+def forget(
+    what: Annotated[
+        str | None,
+        typer.Argument(metavar="URI|SOURCE", help="An image, or what all of it lies under."),
+    ] = None,
+    collection: Annotated[
+        str | None,
+        typer.Option("--collection", "-c", metavar="C", help="Where; alone, all of it."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    workspace: Workspace = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove an image, a source or a collection for good: rows, vectors, thumbnails, points."""
+    from pdray.cli.keeping import run_forget
+
+    run_forget({"workspace": workspace, "config": config}, what, collection, yes, as_json)
+
+
+@app.command()
 def samples(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.")],
     count: Annotated[int, typer.Option("--count", metavar="N", min=1, help="Scenes.")] = 1000,

@@ -1,16 +1,21 @@
-"""`pdray compact`: keeping a workspace small and whole."""
+"""`pdray compact` and `forget`: keeping a workspace small and whole."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.markup import escape
 
-from pdray.cli.output import console, print_json, stderr, table
+from pdray.cli.output import console, print_json, shown, stderr, table
 from pdray.config import load
+from pdray.errors import UsageError
 from pdray.ingest.run import index_target
 
 if TYPE_CHECKING:
+    from pdray.ingest.forgetting import Forgotten
     from pdray.ingest.upkeep import Compacted
 
 
@@ -21,14 +26,14 @@ def run_compact(
     from pdray.ingest.upkeep import compact
 
     settings = load(flags)
-    with stderr.status("Compacting") as shown:
+    with stderr.status("Compacting") as state:
         done = compact(
             settings,
             index_target(settings),
             collection,
             dry_run=dry_run,
             grace_seconds=grace,
-            watch=lambda words: shown.update(f"Compacting: {words}"),
+            watch=lambda words: state.update(f"Compacting: {words}"),
         )
     if as_json:
         print_json(asdict(done))
@@ -48,12 +53,80 @@ def run_compact(
         stderr.print(f"[yellow]Note:[/] {escape(note)}")
 
 
+def run_forget(
+    flags: dict[str, Any], what: str | None, collection: str | None, yes: bool, as_json: bool
+) -> None:
+    """The command `forget`."""
+    from pdray.catalog.catalog import Catalog
+    from pdray.ingest.forgetting import find, forget
+
+    if what is None and collection is None:
+        raise UsageError("Say what to forget: an image, a source, or --collection C for all of it.")
+    settings = load({**flags, "collection": collection})
+    uri = None if what is None else _canonical(what)
+    found = find(Catalog.open(settings.workspace), settings.collection, uri)
+    if not yes:
+        if as_json or not sys.stdin.isatty():
+            raise UsageError(f"{_forecast(found)} To do it without being asked, add --yes.")
+        stderr.print(escape(_forecast(found)))
+        if not typer.confirm("Forget it for good?", err=True):
+            raise typer.Exit(1)
+    with stderr.status("Forgetting") as state:
+        done = forget(
+            settings,
+            index_target(settings),
+            settings.collection,
+            uri,
+            watch=lambda words: state.update(f"Forgetting: {words}"),
+        )
+    if as_json:
+        print_json(
+            {
+                "collection": done.collection,
+                "what": done.what,
+                "images": done.images,
+                "failed": done.failed,
+                "thumbnail_bytes": done.thumbnail_bytes,
+                "vectors": done.vectors,
+                "note": done.note,
+            }
+        )
+        return
+    console.print(f"Forgotten: {_amount(done)}.")
+    if done.note:
+        stderr.print(f"[yellow]Note:[/] {escape(done.note)}")
+
+
+def _canonical(what: str) -> str:
+    from pdray.sources.uri import from_path
+
+    uri = what if "://" in what else from_path(str(Path(what).expanduser().absolute()))
+    return uri.rstrip("/")
+
+
+def _forecast(found: "Forgotten") -> str:
+    where = "All of" if found.what is None else f"{shown(found.what)} in"
+    back = "" if found.what is None else " What is still in its source comes back when indexed."
+    return f"{where} collection {found.collection!r} would be forgotten: {_amount(found)}.{back}"
+
+
+def _amount(found: "Forgotten") -> str:
+    return (
+        f"{counted(found.images, 'image')}, {counted(found.failed, 'failed file')}, "
+        f"{size(found.thumbnail_bytes)} of thumbnails and "
+        f"{counted(found.vectors, 'vector')} that no other image shares"
+    )
+
+
 def _removed(done: "Compacted") -> Iterator[str]:
     would = "would be removed" if done.dry_run else "removed"
     kinds = {"embeddings": "embedding file", "packs": "thumbnail pack", "temporary": "scrap"}
     gone = [counted(done.removed[k], word) for k, word in kinds.items() if done.removed.get(k)]
     if gone:
         yield f"{', '.join(gone)} {would}: {size(done.removed['bytes'])}."
+    if done.repacked:
+        would = "would move" if done.dry_run else "moved"
+        yield f"{counted(done.repacked, 'thumbnail')} {would} out of packs that are mostly dead."
     if done.embeddings.get("into"):
         become = "would become" if done.dry_run else "became"
         merged, into = done.embeddings["merged"], done.embeddings["into"]

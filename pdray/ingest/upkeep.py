@@ -5,6 +5,7 @@ merged rows that name them; then old rows go, then what no row uses any more. Ki
 every file that a row needs is there, and the next compaction finds what was left.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pdray.catalog import lease, pointer
 from pdray.catalog.catalog import Catalog
 from pdray.catalog.merging import SETTLE_SECONDS, Merger
+from pdray.catalog.packing import repack, wasteful
 from pdray.catalog.sweeping import GRACE_SECONDS, Sweeper
 from pdray.config import Settings
 from pdray.errors import CatalogError, IndexUnavailable, LeaseHeld
@@ -26,6 +28,7 @@ class Compacted:
     dry_run: bool = False
     collections: dict[str, dict[str, int]] = field(default_factory=dict)
     embeddings: dict[str, int] = field(default_factory=dict)  # parts merged, and into how many
+    repacked: int = 0  # thumbnails that move out of packs that are mostly dead
     removed: dict[str, int] = field(default_factory=dict)  # by kind, and their bytes
     young: int = 0  # shared files too young to be judged
     notes: list[str] = field(default_factory=list)
@@ -62,13 +65,18 @@ def compact(
             chosen = _hold(stack, catalog, chosen, done)
             busy = stack.enter_context(lease.alone(catalog, "compact", chosen))
             watch("bringing the index up to date")
-            done.notes += [note for name in chosen if (note := _catch_up(catalog, target, name))]
+            done.notes += [note for name in chosen if (note := catch_up(catalog, target, name))]
         if busy is not None:
             done.notes.append(
                 f"Embeddings and thumbnails stay as they are: a run works on {busy!r} now."
             )
         spill = settings.state_dir / "tmp"
         watch("reading the catalog")
+        before = {name: len(catalog.parts(name)) for name in chosen}
+        rewritten = _repack(catalog, chosen, grace_seconds, dry_run) if busy is None else {}
+        done.repacked = sum(rewritten.values())
+        if done.repacked and not dry_run:
+            done.notes += [note for name in chosen if (note := catch_up(catalog, target, name))]
         wanted = chosen if busy is not None else names
         mergers = {n: stack.enter_context(Merger(catalog, n, spill)) for n in wanted}
         work = {name: mergers[name] for name in chosen}
@@ -79,10 +87,13 @@ def compact(
                 Sweeper(catalog, used, spill, grace_seconds=grace_seconds)
             )
         _tell(done, work, sweeper)
+        for name, found in done.collections.items():
+            found["parts_before"] = before[name]
+            found["rows_before"] -= 0 if dry_run else rewritten.get(name, 0)
         if not dry_run:
             watch("merging")
             _carry_out(work, sweeper, settle_seconds)
-            done.notes += [note for name in chosen if (note := _catch_up(catalog, target, name))]
+            done.notes += [note for name in chosen if (note := catch_up(catalog, target, name))]
     done.notes = sorted(set(done.notes))
     return done
 
@@ -103,7 +114,25 @@ def _hold(stack: ExitStack, catalog: Catalog, names: Sequence[str], done: Compac
     return held
 
 
-def _catch_up(catalog: Catalog, target: IndexTarget, name: str) -> str | None:
+def _repack(
+    catalog: Catalog, names: Sequence[str], grace_seconds: float, dry_run: bool
+) -> dict[str, int]:
+    """How many thumbnails of each collection moved, or would."""
+    before = time.time() - grace_seconds
+    sizes = {
+        entry.path: entry.size
+        for entry in catalog.store.walk("thumbs")
+        if not entry.temporary and entry.modified is not None and entry.modified <= before
+    }
+    moved = {}
+    for name in names:
+        packs = wasteful(catalog, name, sizes)
+        rows = sum(len(keys) for parts in packs.values() for keys in parts.values())
+        moved[name] = rows if dry_run else repack(catalog, name, packs)
+    return moved
+
+
+def catch_up(catalog: Catalog, target: IndexTarget, name: str) -> str | None:
     """What is wrong, where the index can't be brought up to date."""
     serving = pointer.current(catalog, name)
     if serving is None:

@@ -252,3 +252,27 @@ def test_killed_after_any_step_a_clean_compaction_ends_as_one_undisturbed(
     assert {f for f in place.files() if f.startswith("thumbs")} == used
     rebuild(place.settings, place.target)
     assert place.vectors() == vectors
+
+
+def test_a_pack_that_is_mostly_dead_is_written_anew(place: Place) -> None:
+    place.index("abc")
+    place.index("def")
+    for name in "abd":
+        place.delete(name)
+    place.catch_up()
+    packs = {f for f in place.files() if f.startswith("thumbs")}
+    assert place.compact(dry_run=True).repacked == 1
+    done = place.compact()
+    assert (done.repacked, done.removed["packs"]) == (1, 1)
+    assert done.collections["default"] == {
+        "parts_before": 5, "parts_after": 1, "rows_before": 9, "rows_after": 6
+    }  # fmt: skip
+    left = {f for f in place.files() if f.startswith("thumbs")}
+    assert len(left & packs) == len(left - packs) == 1
+    shown = {r.uri[-1]: r.thumbnail for r in live_records(place.catalog, "default")}
+    for name, where in shown.items():
+        assert where is not None
+        assert place.catalog.thumbnail(where) == name.encode() * 9
+    assert (place.root / sorted(left - packs)[0]).stat().st_size == 9
+    assert verify(place.settings, place.target).agrees
+    assert place.compact().repacked == 0
