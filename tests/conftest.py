@@ -13,6 +13,7 @@ _BEYOND_US = (
     "there is a GPU",
     "names no server",
     "root reads everything",
+    "this CPU has no",
 )
 _surprising: list[str] = []
 
