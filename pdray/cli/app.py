@@ -210,6 +210,32 @@ def forget(
 
 
 @app.command()
+def backup(
+    dest: Annotated[str, typer.Argument(metavar="DEST", help="Folder or URL of the copy.")],
+    workspace: Workspace = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Copy the workspace, or bring its copy up to date. Runs may go on meanwhile."""
+    from pdray.cli.keeping import run_backup
+
+    run_backup({"workspace": workspace, "config": config}, dest, as_json)
+
+
+@app.command()
+def restore(
+    source: Annotated[str, typer.Argument(metavar="SRC", help="What `backup` wrote to.")],
+    workspace: Workspace = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a workspace from a backup. `pdray rebuild` then makes its index."""
+    from pdray.cli.keeping import run_restore
+
+    run_restore({"workspace": workspace, "config": config}, source, as_json)
+
+
+@app.command()
 def samples(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.")],
     count: Annotated[int, typer.Option("--count", metavar="N", min=1, help="Scenes.")] = 1000,

@@ -1,4 +1,4 @@
-"""`pdray compact` and `forget`: keeping a workspace small and whole."""
+"""`pdray compact`, `forget`, `backup` and `restore`: keeping a workspace small and whole."""
 
 import sys
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from pdray.errors import UsageError
 from pdray.ingest.run import index_target
 
 if TYPE_CHECKING:
+    from pdray.catalog.copying import Copied
     from pdray.ingest.forgetting import Forgotten
     from pdray.ingest.upkeep import Compacted
 
@@ -95,6 +96,40 @@ def run_forget(
     console.print(f"Forgotten: {_amount(done)}.")
     if done.note:
         stderr.print(f"[yellow]Note:[/] {escape(done.note)}")
+
+
+def run_backup(flags: dict[str, Any], dest: str, as_json: bool) -> None:
+    """The command `backup`."""
+    from pdray.catalog.catalog import Catalog
+    from pdray.catalog.copying import backup
+
+    catalog = Catalog.open(load(flags).workspace)
+    with stderr.status("Copying") as state:
+        done = backup(catalog, dest, lambda n, of: state.update(f"Copying: {n} of {of} files"))
+    _tell_copied(done, f"The backup at {dest}", as_json)
+
+
+def run_restore(flags: dict[str, Any], source: str, as_json: bool) -> None:
+    """The command `restore`."""
+    from pdray.catalog.copying import restore
+
+    workspace = load(flags).workspace
+    with stderr.status("Copying") as state:
+        done = restore(source, workspace, lambda n, of: state.update(f"Copying: {n} of {of} files"))
+    _tell_copied(done, f"The workspace {workspace}", as_json)
+    if not as_json:
+        console.print("Now [bold]pdray rebuild[/] makes its index.")
+
+
+def _tell_copied(done: "Copied", what: str, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(done))
+    else:
+        gone = f", {done.removed} removed" if done.removed else ""
+        console.print(
+            f"{escape(what)} is whole: {counted(done.files, 'file')}, {size(done.bytes)}; "
+            f"{done.new} copied now{gone}."
+        )
 
 
 def _canonical(what: str) -> str:
