@@ -31,7 +31,6 @@ _TIMES = (
     "created",
 )
 
-# A tar's headers lie as far apart as its members are large: small members come many to a block.
 _BLOCK = 2**20
 _BUFFER = 4 * 2**10
 _WINDOW_IMAGES = 16
@@ -306,7 +305,10 @@ class _Told(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        return int(self._file.seek(offset, whence))
+        try:
+            return int(self._file.seek(offset, whence))
+        except Exception as error:  # a web server that sends no parts: its file doesn't seek
+            raise as_os_error(error) from error
 
     def tell(self) -> int:
         return int(self._file.tell())

@@ -1,15 +1,17 @@
 """Files of which some hold many images: their members are listed in their stead."""
 
+import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, cast
 
 from pdray.records import Failure, ImageRef
 from pdray.sources import members
 from pdray.sources.ahead import ahead
+from pdray.sources.blocks import Blocks
 from pdray.sources.columns import Columns
 from pdray.sources.failure import explain
 from pdray.sources.protocol import Content, Entry, Listing, Source, Unreadable
@@ -130,6 +132,9 @@ class ContainerSource:
 
     def _inside(self, shard: ImageRef, takes: Callable[[str], bool]) -> members.Inside:
         try:
+            if self.files.remote and shard_kind(shard.uri) == TAR:
+                blocks = Blocks(partial(self.files.ranges, shard.uri), shard.size)
+                return members.listed(shard, cast(BinaryIO, io.BufferedReader(blocks, 512)), takes)
             with self.files.open(shard.uri) as file:
                 if shard_kind(shard.uri) == TAR:
                     return members.listed(shard, file, takes)

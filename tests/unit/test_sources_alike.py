@@ -39,6 +39,15 @@ def pictures() -> Mapping[str, bytes]:
     return found
 
 
+@pytest.fixture(scope="module")
+def plain(
+    pictures: Mapping[str, bytes], tmp_path_factory: pytest.TempPathFactory
+) -> list[ImageRecord]:
+    """The rows of the images as files in a folder."""
+    folder = tmp_path_factory.mktemp("plain")
+    return rows_of(open_source(write_folder(folder, pictures)))
+
+
 def caption_of(name: str) -> str:
     return f"the picture {name}"
 
@@ -125,11 +134,10 @@ def replan(catalog: Catalog, source: Source) -> Iterator[Any]:
 
 @pytest.mark.parametrize("form", ["tar", "parquet", "folder on S3", "tar on S3", "parquet on S3"])
 def test_contents_are_the_same_in_whatever_form_they_come(
-    form: str, tmp_path: Path, pictures: Mapping[str, bytes], s3: Any
+    form: str, tmp_path: Path, pictures: Mapping[str, bytes], plain: list[ImageRecord], s3: Any
 ) -> None:
-    plain = rows_of(open_source(write_folder(tmp_path / "folder", pictures)))
     assert len({row.content_id for row in plain}) == len(pictures)
-    location = str(tmp_path / "folder")
+    location = write_folder(tmp_path / "folder", pictures)
     if form.startswith("tar"):
         location = write_tar(tmp_path / "tar", pictures)
     if form.startswith("parquet"):

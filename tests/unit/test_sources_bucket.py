@@ -1,8 +1,10 @@
 """Listing and reading through fsspec, over its in-memory file system."""
 
 import functools
+import io
 import os
 import pickle
+import tarfile
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +16,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from pdray.errors import SourceError
-from pdray.records import ImageRef
+from pdray.records import Failure, ImageRef
 from pdray.sources import Unreadable, open_source
 from pdray.sources.bucket import BucketSource, without_credentials
 from pdray.sources.storage import Storage
@@ -182,6 +184,18 @@ def test_a_web_folder_is_listed_and_read(server: str, tmp_path: Path) -> None:
     (touched,) = source.list()
     assert isinstance(touched, ImageRef)
     assert touched.version != ref.version
+
+
+def test_a_shard_on_a_server_that_sends_no_parts_is_a_failure(server: str, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "s.tar", "w") as tar:
+        for name in ("a.png", "b.png"):
+            info = tarfile.TarInfo(name)
+            info.size = 2_000_000
+            tar.addfile(info, io.BytesIO(bytes(2_000_000)))
+    entries = list(open_source(f"{server}s.tar", storage=Storage(private_hosts=True)).list())
+    assert isinstance(entries[-2], Failure)
+    assert isinstance(entries[-1], Unreadable)
+    assert "\n" not in entries[-2].reason
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,17 @@
 
 import io
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import fsspec
+import pytest
 
 from pdray.records import Failure, ImageRef
 from pdray.sources import Content, Unreadable, open_source
 from pdray.sources.bucket import BucketSource
+from pdray.sources.shards import Span
 from pdray.sources.storage import Storage
 
 
@@ -57,6 +60,39 @@ def test_a_bucket_is_listed_page_by_page_in_one_order(s3: Any) -> None:
     assert plain[1:] == paged
     (odd,) = [entry for entry in plain if isinstance(entry, Unreadable)]
     assert odd.prefix == "s3://pages/empty//"
+
+
+@pytest.mark.parametrize(
+    ("size", "members", "requests", "read"),
+    [
+        (3_000_000, 4, 6, 200_000),
+        (20_000, 100, 3, 3_000_000),
+    ],
+)
+def test_the_headers_of_large_members_are_read_alone_and_those_of_small_ones_together(
+    size: int, members: int, requests: int, read: int, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = fsspec.filesystem("s3", **s3.options)
+    system.mkdir(f"headers-{size}")
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for number in range(members):
+            info = tarfile.TarInfo(f"{number:03}.png")
+            info.size = size
+            tar.addfile(info, io.BytesIO(bytes(size)))
+    system.pipe_file(f"headers-{size}/s.tar", packed.getvalue())
+    asked: list[int] = []
+    ranges = BucketSource.ranges
+
+    def counted(self: BucketSource, uri: str, spans: Sequence[Span]) -> Sequence[bytes]:
+        asked.extend(span.size for span in spans)
+        return ranges(self, uri, spans)
+
+    monkeypatch.setattr(BucketSource, "ranges", counted)
+    source = open_source(f"s3://headers-{size}/s.tar", storage=Storage({"s3": s3.options}))
+    assert len(list(source.list())) == members
+    assert len(asked) <= requests
+    assert sum(asked) <= read
 
 
 def test_shards_in_a_bucket_are_listed_and_read_in_one_order(s3: Any, tmp_path: Path) -> None:
