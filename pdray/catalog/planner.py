@@ -235,16 +235,23 @@ class Planner:
         Rows whose image id another live row carries were moved there before.
         """
         self._con.execute(_MOVED)
-        left = self._con.execute(
+        left = self._fetched(
             f"SELECT {_LEFT} FROM departed WHERE image_id NOT IN (SELECT image_id FROM held) AND "
             "(displaced OR size IN (SELECT size FROM arrived) "
             "OR version IN (SELECT version FROM arrived)) ORDER BY displaced, uri"
-        ).fetchall()
-        arrived = self._con.execute(f"SELECT {_ITEM} FROM arrived ORDER BY uri").fetchall()
-        return Candidates([self._left(row) for row in left], [_item(row) for row in arrived])
+        )
+        gone = [self._left(row) for row in left]
+        arrived = self._fetched(f"SELECT {_ITEM} FROM arrived ORDER BY uri")
+        return Candidates(gone, [_item(row) for row in arrived])
 
     def _one(self, sql: str) -> int:
         return int(self._con.execute(sql).fetchall()[0][0])
+
+    def _fetched(self, sql: str) -> Iterator[Any]:
+        """Rows of a query over this connection's own tables: no other may run meanwhile."""
+        self._con.execute(sql)
+        while rows := self._con.fetchmany(10_000):
+            yield from rows
 
     def _stream(self, sql: str, parameters: object = None) -> Iterator[Any]:
         """Rows of a query, with a cursor of its own: other queries may run meanwhile."""
