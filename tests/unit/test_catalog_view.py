@@ -76,6 +76,19 @@ def test_the_live_rows_are_given_part_by_part_in_one_pass() -> None:
         assert list(live_by_part(con, parts[2:])) == list(found.items())[2:]
 
 
+def test_every_row_is_of_its_own_part_however_many_parts_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pdray.catalog.view._FILES", 2)
+    catalog = fresh()
+    for number in range(5):
+        catalog.commit("c", f"{number:032d}", [row(f"x{number}")], {})
+    with connect() as con:
+        parts = load_live(con, catalog, "c", KEYS)
+        found = dict(con.execute("SELECT uri, part FROM live").fetchall())
+    assert found == {f"file:///x{number}": parts[number] for number in range(5)}
+
+
 def test_ids_of_live_whole_rows_are_carried() -> None:
     catalog = fresh()
     catalog.commit("c", "a" * 32, [row("x"), row("y"), row("z")], {})
