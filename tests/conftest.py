@@ -14,6 +14,7 @@ _BEYOND_US = (
     "names no server",
     "root reads everything",
     "this CPU has no",
+    "lets nobody mount",
 )
 _surprising: list[str] = []
 

@@ -53,7 +53,7 @@ def begin(
     keys = [(item.uri, item.version) for item in unit.items]
     deaths = {key: max(known.get(key, 0), suspects.get(key, 0)) for key in keys}
     document = {"run_id": run_id, "images": [[*key, number] for key, number in deaths.items()]}
-    catalog.store.create(_path(collection, unit.unit_id, attempt), json.dumps(document).encode())
+    catalog.create(_path(collection, unit.unit_id, attempt), json.dumps(document).encode())
     lost = sum(1 for path in earlier if _read(catalog, path).get("run_id") == run_id)
     return {uri: number for (uri, _), number in deaths.items() if number}, lost
 

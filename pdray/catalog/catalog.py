@@ -204,7 +204,7 @@ class Catalog:
         for data in images:
             places.append(Thumbnail(path, offset, len(data)))
             offset += len(data)
-        self.store.create(path, b"".join(images))
+        self.create(path, b"".join(images))
         return places
 
     def write_embeddings(
@@ -218,7 +218,7 @@ class Catalog:
         """Writes an embedding part; contents are distinct ids, vectors (n, dim). Gives its path."""
         path = f"embeddings/{spec.space}/{unit_id}-{attempt}.parquet"
         table = schema.embeddings_table(contents, vectors, spec)
-        self.store.create(path, _parquet(table, compression="none"))
+        self.create(path, _parquet(table, compression="none"))
         return path
 
     def commit(
@@ -245,7 +245,7 @@ class Catalog:
         path = self.part_path(collection, unit_id)
         data = _parquet(schema.rows_table(records, document))
         # A client that lost the answer to its write tries again and finds its own file there.
-        if self.store.create(path, data) or self.store.read(path) == data:
+        if self.create(path, data) or self.store.read(path) == data:
             return True
         for mine in own:
             with contextlib.suppress(OSError):  # an orphan is harmless, and compaction removes it
@@ -275,17 +275,31 @@ class Catalog:
     def write_merged_embeddings(self, space: str, table: pa.Table) -> str:
         """Writes an embedding part made of others, with the metadata of one. Gives its path."""
         path = f"embeddings/{space}/{MERGED}{new_attempt()}.parquet"
-        self.store.create(path, _parquet(table, compression="none"))
+        self.create(path, _parquet(table, compression="none"))
         return path
 
     def embedding_table(self, path: str) -> pa.Table:
         """An embedding part as it is stored: content_id, vector. Raises FileNotFoundError."""
         return pq.read_table(io.BytesIO(self.store.read(path)))
 
+    def create(self, path: str, data: bytes) -> bool:
+        """As the store's; raises CatalogError where the workspace takes no more."""
+        try:
+            return self.store.create(path, data)
+        except OSError as error:
+            raise _unwritable(self.store.url, error) from error
+
     @staticmethod
     def part_path(collection: str, unit_id: str) -> str:
         """Path of a unit's row part."""
         return f"collections/{collection}/rows/{unit_id}.parquet"
+
+
+def _unwritable(url: str, error: OSError) -> CatalogError:
+    return CatalogError(
+        f"The workspace {url} can't be written ({error.strerror or error}): make room "
+        "or mend its permissions, then run again. What is committed stays."
+    )
 
 
 def new_attempt() -> str:

@@ -107,7 +107,7 @@ def _claim(catalog: Catalog, collection: str, run_id: str) -> Lease:
                 "index another collection."
             )
         lease = Lease(catalog, folder, number + 1)
-        if catalog.store.create(_path(lease, "json"), json.dumps(document).encode()):
+        if catalog.create(_path(lease, "json"), json.dumps(document).encode()):
             return lease
 
 

@@ -44,5 +44,5 @@ def advance(catalog: Catalog, collection: str, spec: ModelSpec) -> Pointer:
         pointer = Pointer(before.generation + 1 if before else 1, spec)
         document = {"generation": pointer.generation, "model": spec.to_json()}
         path = f"collections/{collection}/pointer/{pointer.generation:08d}.json"
-        if catalog.store.create(path, json.dumps(document, sort_keys=True).encode()):
+        if catalog.create(path, json.dumps(document, sort_keys=True).encode()):
             return pointer

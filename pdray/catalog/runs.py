@@ -70,7 +70,7 @@ def new_run_id() -> str:
 def start(catalog: Catalog, run_id: str, document: dict[str, Any]) -> None:
     """Records that a run began."""
     stamped = {"run_id": run_id, "started_at": _now(), **document}
-    catalog.store.create(f"runs/{run_id}/start.json", json.dumps(stamped).encode())
+    catalog.create(f"runs/{run_id}/start.json", json.dumps(stamped).encode())
 
 
 def publish(catalog: Catalog, run_id: str, progress: dict[str, Any]) -> None:
@@ -82,7 +82,7 @@ def publish(catalog: Catalog, run_id: str, progress: dict[str, Any]) -> None:
 def end(catalog: Catalog, run_id: str, report: dict[str, Any]) -> None:
     """Records a run's report. Its "state" says how it ended."""
     stamped = {**report, "ended_at": _now()}
-    catalog.store.create(f"runs/{run_id}/end.json", json.dumps(stamped).encode())
+    catalog.create(f"runs/{run_id}/end.json", json.dumps(stamped).encode())
 
 
 def ask(catalog: Catalog, run_id: str, command: str) -> int:

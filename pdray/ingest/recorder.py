@@ -13,7 +13,7 @@ from types import TracebackType
 
 from pdray.catalog import runs
 from pdray.catalog.catalog import Catalog
-from pdray.errors import PdrayError
+from pdray.errors import CatalogError, PdrayError
 from pdray.ingest.control import PAUSED, Control
 from pdray.ingest.report import Report
 from pdray.ingest.tally import Tally
@@ -92,7 +92,9 @@ def recorded(catalog: Catalog, report: Report, tally: Tally, control: Control) -
         seen = tally.snapshot(report.state)
         kept = ("folders", "failure_kinds", "failures", "paused_seconds")
         more = {name: seen[name] for name in kept}
-        runs.end(catalog, report.run_id, {**report.to_json(), **more, "error": sentence})
+        # What ended the run is said before that its end can't be recorded: often it is the cause.
+        with contextlib.suppress(*(() if sentence is None else (CatalogError,))):
+            runs.end(catalog, report.run_id, {**report.to_json(), **more, "error": sentence})
 
 
 def _said(error: BaseException) -> str:

@@ -102,7 +102,9 @@ class _OneProcess:
 
     cpus, gpus = 1, 0
 
-    def run(self, job: Any, known: Any, units: Iterable[Any], placement: Any) -> Iterator[Any]:
+    def run(
+        self, job: Any, known: Any, units: Iterable[Any], placement: Any, control: Any
+    ) -> Iterator[Any]:
         from pdray.ingest.stages import Worker
 
         worker = Worker(job, known)
