@@ -128,6 +128,23 @@ class IngestSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSettings:
+    """Where `pdray serve` answers, and to whom."""
+
+    host: Annotated[
+        str, About(TEXT, "Address to answer at; any but this machine's own needs a key.")
+    ] = "127.0.0.1"
+    port: Annotated[int, About(whole(1, 65_535), "Port to answer at.")] = 8000
+    read_key: Annotated[
+        Secret | None, About(SECRET, "Key of those who may look; never shown.", "none")
+    ] = None
+    write_key: Annotated[
+        Secret | None, About(SECRET, "Key of those who may also change; never shown.", "none")
+    ] = None
+    upload_mb: Annotated[int, About(whole(1, 1024), "Largest upload, in megabytes.")] = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings. Made by `pdray.config.load` alone, so that paths are absolute and checked."""
 
@@ -190,12 +207,14 @@ class Settings:
     qdrant: QdrantSettings = field(default_factory=QdrantSettings)
     ingest: IngestSettings = field(default_factory=IngestSettings)
     sources: SourceSettings = field(default_factory=SourceSettings)
+    serve: ServeSettings = field(default_factory=ServeSettings)
 
 
 SECTIONS: dict[str, type[Any]] = {
     "qdrant": QdrantSettings,
     "ingest": IngestSettings,
     "sources": SourceSettings,
+    "serve": ServeSettings,
 }
 
 

@@ -266,7 +266,7 @@ def _day(text: str, whole: str) -> tuple[str, str]:
         year, month, day = int(found[1]), int(found[2] or 0), int(found[3] or 0)
         last_month = month or 12
         last_day = day or monthrange(year, last_month)[1]
-        if day > monthrange(year, last_month)[1]:
+        if not year or day > monthrange(year, last_month)[1]:
             raise ValueError
     except (AssertionError, ValueError) as error:  # monthrange raises ValueError for month 13
         raise UsageError(

@@ -1,0 +1,42 @@
+"""The page in the browser, where it was built."""
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+import pdray
+
+DIST = Path(pdray.__file__).parent / "ui" / "dist"
+_ASSETS = "assets/"  # files with a hash in their names
+
+
+class _Files(StaticFiles):
+    """Paths without an extension are places within the page."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        try:
+            response = await super().get_response(path, scope)
+        except HTTPException as error:
+            # Below /api a person means the API, and a missing file is missing.
+            if error.status_code != 404 or path.startswith("api/") or "." in path:
+                raise
+            response = await super().get_response("index.html", scope)
+        kept = "max-age=31536000, immutable" if path.startswith(_ASSETS) else "no-cache"
+        response.headers["Cache-Control"] = kept
+        return response
+
+
+def add(app: FastAPI, dist: Path | None = None) -> None:
+    """Serves the page at every path that is not the API's. Add it last."""
+    folder = dist or DIST
+    if (folder / "index.html").is_file():
+        app.mount("/", _Files(directory=folder, html=True), name="page")
+        return
+
+    @app.get("/", include_in_schema=False)
+    async def plain() -> Response:
+        return PlainTextResponse("pdray answers here; its page was not built. See /docs.\n")

@@ -1,0 +1,54 @@
+"""A small workspace for tests of the server: scenes committed by the plain stages, without Ray."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pdray.catalog import pointer
+from pdray.catalog.catalog import Catalog
+from pdray.catalog.units import Item, Unit, unit_id
+from pdray.catalog.view import KnownContents
+from pdray.ingest.stages import Job, Worker
+from pdray.models.resolve import resolve
+from pdray.records import ImageRef
+from pdray.samples.collection import write_collection
+from pdray.sources.opening import open_source
+
+SCENES, PLAIN = 24, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A folder of scenes, and of `PLAIN` pictures without metadata, in a catalog."""
+
+    photos: Path
+    workspace: Path
+    captions: dict[str, str]  # uri -> caption
+    count: int
+
+
+def make(home: Path) -> Made:
+    """Draws and commits; no index is made."""
+    photos, workspace = home / "photos", home / "workspace"
+    drawn = write_collection(photos, SCENES, 5, sides=(100, 200))
+    for seed in range(PLAIN):
+        noise = np.random.default_rng(seed).integers(0, 255, (40, 60, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(photos / f"plain-{seed}.png")
+    lines = map(json.loads, drawn.captions.read_text("utf-8").splitlines())
+    captions = {(photos / line["file"]).as_uri(): line["caption"] for line in lines}
+    commit(photos, workspace)
+    return Made(photos, workspace, captions, SCENES + PLAIN)
+
+
+def commit(photos: Path, workspace: Path, collection: str = "default") -> None:
+    """Reads a folder into a collection, as a run does, but for the index."""
+    catalog = Catalog.open(str(workspace), create=True)
+    source, spec = open_source(str(photos)), resolve("builtin")
+    refs = [entry for entry in source.list() if isinstance(entry, ImageRef)]
+    items = tuple(Item(ref.uri, ref.size, ref.version, 1, 0) for ref in refs)
+    job = Job(catalog, collection, "run", spec, (source,))
+    Worker(job, KnownContents.none()).process(Unit(unit_id(collection, "1", items), items))
+    pointer.advance(catalog, collection, spec)
