@@ -2,7 +2,7 @@
 
 Files are written once, and a row part after everything that it names. So a copy is whole if the row
 parts are listed first and copied last: what they name is there when the rest is listed, and a copy
-that is cut off has no row without its files. Parts that a compaction took meanwhile make it list
+that is cut off has no row without its files. A file that a compaction took meanwhile makes it list
 again. A later copy to the same place takes only what is new, and removes what is gone (forgotten
 images too).
 
@@ -101,8 +101,11 @@ def _copy(source: Store, target: Store, written: int, watch: Watch) -> Copied:
 
 def _round(source: Store, target: Store, done: Copied, watch: Watch) -> bool:
     """One pass; False where something that it listed was taken away meanwhile."""
+    before = _listed(source, _REST)
     first = _listed(source, _FIRST)
     rest = _listed(source, _REST)
+    if not before.keys() <= rest.keys():
+        return False  # a row among the first may need what went since it was listed
     there = _listed(target, (*_FIRST, *_REST))
     done.files, done.bytes = len(first) + len(rest), sum((first | rest).values())
     lacking = [
@@ -129,8 +132,7 @@ def _round(source: Store, target: Store, done: Copied, watch: Watch) -> bool:
     for path in sorted(there.keys() - first.keys() - rest.keys(), key=_of_rest):
         target.delete(path)
         done.removed += 1
-    still = _listed(source, _FIRST)
-    return first.keys() <= still.keys() and _agrees(first | rest, target)
+    return _agrees(first | rest, target)
 
 
 def _agrees(wanted: Sizes, target: Store) -> bool:

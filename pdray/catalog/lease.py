@@ -21,12 +21,14 @@ from typing import Any
 
 import psutil
 
+from pdray import log
 from pdray.catalog.catalog import Catalog
 from pdray.errors import LeaseHeld
 
 BEAT_SECONDS = 10.0
 STALE_SECONDS = 60.0
 _GATE = ".gate"
+_log = log.get("catalog")
 _GATE_POLL_SECONDS = 0.2
 
 

@@ -4,6 +4,7 @@ import errno
 import os
 import pickle
 import threading
+import time
 import uuid
 from pathlib import Path
 
@@ -174,3 +175,31 @@ def test_an_unknown_scheme_is_one_sentence_without_its_password() -> None:
     with pytest.raises(CatalogError, match="nosuch://host/x can't be opened") as caught:
         open_store("nosuch://me:secret@host/x")
     assert "secret" not in str(caught.value)
+
+
+def test_a_walk_tells_every_file_below_with_size_and_age(store: Store) -> None:
+    began = time.time()
+    for path in ("f/b.json", "f/deep/er/a.pack", "g/x"):
+        store.create(path, b"abc")
+    found = list(store.walk("f"))
+    assert [(e.path, e.size, e.temporary) for e in found] == [
+        ("f/b.json", 3, False), ("f/deep/er/a.pack", 3, False)
+    ]  # fmt: skip
+    assert all(e.modified is not None and abs(e.modified - began) < 60 for e in found)
+    assert list(store.walk("no")) == []
+    store.delete("f/deep/er/a.pack")
+    store.prune("f")
+    assert store.list("f") in (["f/b.json"], ["f/b.json", "f/deep"])  # the in-memory one keeps it
+
+
+def test_a_walk_of_a_folder_tells_of_unfinished_files_and_pruning_removes_empty_ones(
+    tmp_path: Path,
+) -> None:
+    store = LocalStore(tmp_path)
+    store.create("f/deep/a", b"abc")
+    (tmp_path / "f" / ".tmp-1").write_bytes(b"ha")
+    assert [e.path for e in store.walk("f") if e.temporary] == ["f/.tmp-1"]
+    assert store.list("f") == ["f/deep"]
+    store.delete("f/deep/a")
+    store.prune("f/deep")
+    assert store.list("f") == []

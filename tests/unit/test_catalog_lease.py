@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -130,3 +131,32 @@ def test_a_lease_works_in_a_folder(tmp_path: Path) -> None:
         lease.hold(catalog, "c", "second"),
     ):
         pass
+
+
+def test_behind_the_gate_nobody_starts_and_who_is_at_work_is_seen(
+    catalog: Catalog, caplog: pytest.LogCaptureFixture
+) -> None:
+    with lease.hold(catalog, "c", "run"):
+        with lease.alone(catalog, "tidy", []) as other:
+            assert other == "c"
+        with lease.alone(catalog, "tidy", ["c"]) as other:
+            assert other is None
+    started = threading.Event()
+
+    def run() -> None:
+        with lease.hold(catalog, "d", "run"):
+            started.set()
+
+    thread = threading.Thread(target=run)
+    with lease.alone(catalog, "tidy", []) as other:
+        assert other is None
+        with (
+            pytest.raises(LeaseHeld, match="tidies the workspace up"),
+            lease.alone(catalog, "x", []),
+        ):
+            pass
+        thread.start()
+        assert not started.wait(0.5)
+    assert started.wait(10)
+    thread.join()
+    assert "Waiting until tidy" in caplog.text
