@@ -235,6 +235,8 @@ def _refusal(url: str, shown: str, error: Exception) -> SourceError:
         return SourceError(
             f"{shown} is at a private address; set sources.private_hosts to true if it may be read."
         )
+    if isinstance(error, ImportError) and "gcsfs" in str(error):
+        return SourceError(f"{shown} needs the package gcsfs: pip install 'pdray[gs]'.")
     if isinstance(error, ImportError):
         return SourceError(f"{shown} needs another package: {first_line(error)}.")
     if isinstance(error, FileNotFoundError):
