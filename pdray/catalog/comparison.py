@@ -134,7 +134,8 @@ _TABLES = """
 CREATE TABLE compared (
   uri VARCHAR, size BIGINT, version VARCHAR, source INTEGER, place VARCHAR, failure_kind VARCHAR,
   failure_reason VARCHAR, seq INTEGER, born INTEGER, image_id UUID, content_id UUID, todo VARCHAR,
-  retry BOOLEAN, was_size BIGINT, was_version VARCHAR, was_status VARCHAR, part INTEGER
+  retry BOOLEAN, deadly BOOLEAN, was_size BIGINT, was_version VARCHAR, was_status VARCHAR,
+  part INTEGER
 );
 CREATE TABLE gone (
   uri VARCHAR, size BIGINT, version VARCHAR, seq INTEGER, status VARCHAR, image_id UUID,
@@ -162,6 +163,7 @@ SELECT * FROM (
       ELSE 'unchanged'
     END AS todo,
     coalesce(v.version = s.version AND v.unread AND NOT {full}, false) AS retry,
+    coalesce(v.version = s.version AND v.deadly, false) AS deadly,
     v.size AS was_size, v.version AS was_version, v.status AS was_status, v.part
   FROM {seen} s LEFT JOIN {live} v USING (uri)
 ) WHERE todo <> 'unchanged'

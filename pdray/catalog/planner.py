@@ -39,13 +39,15 @@ _LISTING = pa.schema(
     ]
 )
 _KEPT = ["uri", "size", "version", "seq", "image_id", "content_id"]
-_JUDGED = ["status", "space", "failure_stage"]
+_JUDGED = ["status", "space", "failure_stage", "failure_kind"]
+_DEADLY = ["crash", "timeout", "memory"]  # what decoding a suspect may end in
 _ROWS = pa.schema(
     [
         *(schema.ROWS.field(name) for name in _KEPT),
         pa.field("status", pa.dictionary(pa.int8(), pa.string())),
         pa.field("foreign", pa.bool_()),  # whole, and by its own word without a vector in the space
         pa.field("unread", pa.bool_()),  # failed when it was read
+        pa.field("deadly", pa.bool_()),  # failed by what it did to its process
         pa.field("part", pa.int32()),
     ]
 )
@@ -117,6 +119,10 @@ class Planner:
             "status": table["status"].cast(_ROWS.field("status").type),
             "foreign": pc.and_not(whole, here),
             "unread": pc.fill_null(pc.equal(table["failure_stage"], "read"), False),
+            "deadly": pc.and_(
+                pc.fill_null(pc.equal(table["failure_stage"], "decode"), False),
+                pc.is_in(table["failure_kind"], pa.array(_DEADLY)),
+            ),
         }
         columns = {name: table[name] for name in (*_KEPT, "part")} | judged
         kept = pa.table({field.name: columns[field.name] for field in _ROWS}, schema=_ROWS)
@@ -224,6 +230,11 @@ class Planner:
                 [retries],
             ),
         )
+
+    def deadly(self) -> set[tuple[str, str]]:
+        """(uri, version) of those images to read that once ended, hung or filled a process."""
+        found = self._con.execute("SELECT uri, version FROM compared WHERE deadly").fetchall()
+        return {(str(uri), str(version)) for uri, version in found}
 
     def candidates(self) -> Candidates:
         """What may have moved: to a new name, or onto that of a changed file (a swap, a chain).

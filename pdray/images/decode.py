@@ -142,7 +142,9 @@ def _plugin(name: str) -> type[ImageFile.ImageFile]:
 def _as_image_error(error: Exception, data: bytes, name: str) -> ImageError:
     said = " ".join(str(error).split()).replace(". ", "; ").rstrip(".")
     kind: Kind = "corrupt"
-    if isinstance(error, (MemoryError, Image.DecompressionBombError)):
+    if isinstance(error, Image.DecompressionBombError):
+        return ImageError("too-large", f"The {name} data ask for more pixels than can be decoded.")
+    if isinstance(error, MemoryError):
         return ImageError("too-large", f"The {name} data ask for more memory than there is.")
     if isinstance(error, EOFError) or _TRUNCATED.search(said) or is_short(data, name):
         kind = "truncated"

@@ -135,6 +135,7 @@ class _Run:
     began: float  # seconds since the epoch
     held: lease.Lease | None = None
     left: attempts.Left | None = None  # marks of dead attempts
+    set_aside: frozenset[tuple[str, str]] = frozenset()  # see Job
 
     def execute(self, planner: Planner) -> None:
         """All of it, or what had been done when the run was cancelled."""
@@ -199,9 +200,12 @@ class _Run:
                     f"There are no images in {source.root}. Is the folder the right one, and "
                     "mounted?"
                 )
-        return planner.plan(
+        plan = planner.plan(
             full=self.options.full, failed=self.options.retry_failed, covers=self._covers
         )
+        # What ended processes before is given no chance to do it again.
+        self.set_aside = frozenset(planner.deadly())
+        return plan
 
     def _covers(self, uri: str) -> bool:
         return any(source.covers(uri) for source in self.sources)
@@ -367,6 +371,7 @@ class _Run:
             max_pixels=settings.ingest.max_pixels,
             limits=Limits(settings.ingest.image_seconds, settings.ingest.image_memory),
             suspects=self.left.deaths if self.left else {},
+            set_aside=self.set_aside,
             thumbnail_side=settings.ingest.thumbnail_side,
             device=settings.device,
             precision=settings.precision,

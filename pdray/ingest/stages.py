@@ -17,7 +17,7 @@ from pdray.catalog.catalog import Catalog, new_attempt
 from pdray.catalog.units import Item, Unit
 from pdray.catalog.view import KnownContents
 from pdray.errors import IngestError
-from pdray.ingest.guarded import Limits
+from pdray.ingest.guarded import DEATHS, Limits
 from pdray.ingest.looking import Looked, look_at
 from pdray.ingest.reading import read
 from pdray.ingest.tally import Outcome
@@ -54,6 +54,8 @@ class Job:
     compile: bool = False
     limits: Limits = field(default_factory=Limits)
     suspects: attempts.Deaths = field(default_factory=dict)
+    # (uri, version) of images that failed by ending their process, asked for again.
+    set_aside: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(slots=True)
@@ -107,7 +109,7 @@ def decode(job: Job, known: KnownContents, unit: Unit, pool: ThreadPoolExecutor 
         max_pixels=job.max_pixels,
         resize=fast_resize(),
         limits=job.limits,
-        deaths=deaths,
+        deaths={**deaths, **_set_aside(job, unit)},
     )
     shape = (job.spec.preprocessing.height, job.spec.preprocessing.width, 3)
     pixels = np.empty((len(unit.items), *shape), np.uint8)
@@ -144,6 +146,11 @@ def decode(job: Job, known: KnownContents, unit: Unit, pool: ThreadPoolExecutor 
         seconds,
         len(deaths),
     )
+
+
+def _set_aside(job: Job, unit: Unit) -> Mapping[str, int]:
+    known = (item.uri for item in unit.items if (item.uri, item.version) in job.set_aside)
+    return dict.fromkeys(known, DEATHS)
 
 
 def _begin(job: Job, unit: Unit, attempt: str) -> Mapping[str, int]:

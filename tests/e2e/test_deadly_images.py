@@ -43,3 +43,6 @@ def test_images_that_end_their_process_are_listed_and_cost_no_other(
     assert not list((tmp_path / "workspace/attempts").rglob("*.json"))
     again = pdray(*call).document
     assert (again["unchanged"], again["rework"]) == (30, 0)
+    # They are known by now: a guard from the start, and one process for all of the run.
+    asked = pdray(*call, "--retry-failed", PDRAY_INGEST_IMAGE_SECONDS="2").document
+    assert [asked[name] for name in ("read", "failed", "unchanged", "rework")] == [3, 3, 27, 0]

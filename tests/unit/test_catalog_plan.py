@@ -183,6 +183,22 @@ def test_all_that_failed_is_tried_again_where_that_is_asked(catalog: Catalog, st
     assert (item.uri, item.seq) == ("file:///p/a", 5)
 
 
+def test_what_was_set_aside_is_known_when_it_is_read_again(catalog: Catalog) -> None:
+    kinds = {"a": ("decode", "crash"), "b": ("decode", "corrupt"), "c": ("read", "timeout")}
+    for name, (stage, kind) in kinds.items():
+        uri = f"file:///p/{name}"
+        failure = Failure(uri, stage, kind, "No.")  # type: ignore[arg-type]
+        commit(catalog, ImageRecord(uri, 10, "1", 1, "failed", "r", failure=failure))
+    for version, asked, deadly in (
+        ("1", True, {("file:///p/a", "1")}), ("2", True, set()), ("1", False, set())
+    ):  # fmt: skip
+        with Planner(catalog, "c", SPEC.space, None) as planner:
+            for name in kinds:
+                planner.add(ref(f"file:///p/{name}", version), 0)
+            planner.plan(failed=asked)
+            assert planner.deadly() == deadly
+
+
 def test_retries_can_be_had_alone(catalog: Catalog) -> None:
     failure = Failure("file:///p/a", "read", "io", "No.")
     commit(catalog, ImageRecord("file:///p/a", 10, "1", 1, "failed", "r", failure=failure))
