@@ -1,5 +1,6 @@
 """The composition with Ray, in both of its shapes, against the same stages in a plain loop."""
 
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from pdray.ingest.control import Control
 from pdray.ingest.placement import Placement
 from pdray.ingest.stages import Job, Worker
 from pdray.models.resolve import resolve
-from pdray.records import ImageRef
+from pdray.records import ImageRef, content_id
 from pdray.sources.opening import open_source
 
 pytestmark = pytest.mark.ray
@@ -50,7 +51,11 @@ def _job(folder: Path, workspace: Path) -> tuple[Job, list[Unit]]:
     source = open_source(str(folder))
     catalog = Catalog.open(str(workspace), create=True)
     job = Job(catalog, "c", "run", resolve("builtin"), (source,))
-    items = [Item(e.uri, e.size, e.version, 1, 0) for e in source.list() if isinstance(e, ImageRef)]
+    items = [
+        Item(e.uri, e.size, e.version, 1, 0, place=e.place)
+        for e in source.list()
+        if isinstance(e, ImageRef)
+    ]
     return job, list(cut(items, collection="c", pipeline="1", images=8))
 
 
@@ -108,6 +113,23 @@ def test_a_projection_applies_parts_in_a_process_of_its_own(
     with open_index(target, job.spec.space, job.spec.dim) as index:
         assert index.count("c") == 16
         assert index.ledger.applied() == set(job.catalog.parts("c"))
+
+
+def test_members_of_a_tar_are_committed_as_files_are(
+    cluster: Cluster, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "shards").mkdir()
+    with tarfile.open(tmp_path / "shards/s.tar", "w") as tar:
+        for path in sorted(folder.iterdir()):
+            tar.add(path, path.name)
+    job, units = _job(tmp_path / "shards", tmp_path / "w")
+    committed = list(cluster.run(job, KnownContents.none(), units, ALONE, Control()))
+    assert sum(c.counts["indexed"] for c in committed) == 16
+    rows = [row for row in live_records(job.catalog, "c") if row.status == "ok"]
+    files = {path.name: content_id(path.read_bytes()) for path in folder.iterdir()}
+    found = {row.uri.rpartition("/s.tar!/")[2]: row.content_id for row in rows}
+    assert found == {name: files[name] for name in found}
+    assert len(found) == 16
 
 
 def test_an_unreachable_index_stops_the_projection_and_not_the_run(
