@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
@@ -42,8 +43,10 @@ def load_live(
     catalog: Catalog,
     collection: str,
     columns: Sequence[str],
+    status: Status | None = None,
 ) -> list[str]:
-    """Makes table `live` (columns and "part") in `con`; returns the parts that it read.
+    """Makes table `live` (columns and "part") in `con`; returns the parts that it read. With a
+    status only the uris that ever had it: a few of many then cost the memory of the few.
 
     Two rows of one uri and sequence number come from two attempts at the same work and say the
     same: the part's name decides, so that every reader picks the same one.
@@ -52,20 +55,31 @@ def load_live(
     """
     parts = catalog.parts(collection)
     try:
-        _load(con, catalog, parts, columns)
+        _load(con, catalog, parts, columns, status)
     except (OSError, duckdb.Error):
         # A compaction may have merged them since. What is listed now stays until the next one.
         if set(parts) <= set(catalog.parts(collection)):
             raise
         parts = catalog.settled_parts(collection)
-        _load(con, catalog, parts, columns)
+        _load(con, catalog, parts, columns, status)
     return parts
 
 
 def _load(
-    con: duckdb.DuckDBPyConnection, catalog: Catalog, parts: Sequence[str], columns: Sequence[str]
+    con: duckdb.DuckDBPyConnection,
+    catalog: Catalog,
+    parts: Sequence[str],
+    columns: Sequence[str],
+    status: Status | None,
 ) -> None:
-    names = ", ".join(columns)
+    names, only = ", ".join(columns), ""
+    if status:
+        only = "SEMI JOIN ever_ USING (uri)"
+        ever = _ever(catalog, parts, status)
+        con.register("ever_", ever)
+        # DuckDB stops reading early where nothing can match, which a reader's threads don't survive
+        # at the end of the process.
+        parts = parts if len(ever) else []
     if not parts:
         empty = pa.schema([schema.ROWS.field(name) for name in columns]).empty_table()
         con.register("rows_", empty)
@@ -76,10 +90,19 @@ def _load(
         reader = scan(catalog, parts, schema.ROWS, columns)
         con.register("rows_", reader)
         con.execute(
-            f"CREATE OR REPLACE TABLE live AS SELECT {names}, part FROM rows_ "
+            f"CREATE OR REPLACE TABLE live AS SELECT {names}, part FROM rows_ {only} "
             "QUALIFY row_number() OVER (PARTITION BY uri ORDER BY seq DESC, part DESC) = 1"
         )
     con.unregister("rows_")
+
+
+def _ever(catalog: Catalog, parts: Sequence[str], status: Status) -> pa.Table:
+    """The uris that have a row of this status, live or superseded."""
+    found = [pa.array([], pa.string())]
+    if parts:
+        for _, batch in numbered(catalog, parts, schema.ROWS, ["uri", "status"]):
+            found.append(batch.filter(pc.equal(batch["status"], status))["uri"])
+    return pa.table({"uri": pa.chunked_array(found)})
 
 
 def scan(
@@ -125,7 +148,7 @@ def live_records(
 ) -> list[ImageRecord]:
     """The live rows as records, sorted by uri; those of one status where it is given."""
     with connect() as con:
-        load_live(con, catalog, collection, schema.ROWS.names)
+        load_live(con, catalog, collection, schema.ROWS.names, status)
         clause = f"status = '{status}'" if status else "status <> 'deleted'"
         found = con.sql(
             f"SELECT * EXCLUDE (part) FROM live WHERE {clause} ORDER BY uri"

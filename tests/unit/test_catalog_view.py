@@ -49,6 +49,7 @@ def test_the_highest_sequence_number_of_a_uri_is_live() -> None:
     catalog.commit("c", "b" * 32, [row("x", 1), row("y", 3, "deleted"), row("y", 2)], {})
     assert live_records(catalog, "c") == [row("x", 2)]
     assert live_records(catalog, "c", "deleted") == [row("y", 3, "deleted")]
+    assert live_records(catalog, "c", "failed") == []
 
 
 def test_of_two_attempts_with_one_number_every_reader_takes_the_same() -> None:
