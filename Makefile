@@ -5,9 +5,11 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 TORCH := 2.13.0
 STAMP := $(VENV)/.installed
+UI := pdray/ui/dist/.sources
+UI_SOURCES := $(shell find pdray/ui building -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -name '*.pyc')
 
-.PHONY: install demo test lint test-faults clean
-install: $(STAMP)
+.PHONY: install ui demo test lint test-faults clean
+install: $(STAMP) $(UI)
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("pdray needs Python 3.11 or newer; set PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
@@ -25,6 +27,13 @@ endif
 	$(PIP) install -q -c constraints.txt -e '.[dev]'
 	touch $@
 
+# The page. Node is the system's, or else comes from a Python package.
+ui: $(UI)
+$(UI): $(UI_SOURCES) | $(STAMP)
+	needs=$$($(BIN)/python building/page.py requires) && { [ -z "$$needs" ] || $(PIP) install -q $$needs; }
+	$(BIN)/python building/page.py build
+	touch $@
+
 demo: install
 	$(BIN)/pdray demo $(if $(IMAGES),--images '$(IMAGES)')
 
@@ -33,6 +42,7 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python building/page.py lint
 
 test: lint
 	$(BIN)/pytest
@@ -41,4 +51,4 @@ test-faults: install
 	$(BIN)/pytest -m faults
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo pdray/ui/dist pdray/ui/node_modules

@@ -1,0 +1,43 @@
+import { Button } from "@mantine/core";
+import { IconMapQuestion } from "@tabler/icons-react";
+import { useTranslation } from "react-i18next";
+import { Link, Route, Switch } from "wouter";
+
+import { Library } from "./Library";
+import { Banner } from "./shell/Banner";
+import { Header } from "./shell/Header";
+import { KeyDialog } from "./shell/KeyDialog";
+import { State } from "./shell/StateOf";
+
+export function App() {
+  return (
+    <>
+      <Switch>
+        <Route path="/" component={Library} />
+        <Route component={Nowhere} />
+      </Switch>
+      <Banner />
+      <KeyDialog onGiven={() => location.reload()} />
+    </>
+  );
+}
+
+function Nowhere() {
+  const { t } = useTranslation();
+  return (
+    <>
+      <Header />
+      <main id="content">
+        <State
+          icon={<IconMapQuestion size={44} stroke={1.3} aria-hidden />}
+          title={t("state.nowhere")}
+          acts={
+            <Button component={Link} href="/" variant="default">
+              {t("nav.home")}
+            </Button>
+          }
+        />
+      </main>
+    </>
+  );
+}

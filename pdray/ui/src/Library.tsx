@@ -1,0 +1,278 @@
+import { Badge, Button, Drawer, Select } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
+import { IconAdjustmentsHorizontal, IconFolderPlus, IconPhotoOff } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { useCallback, useEffect, useState } from "react";
+import { useTranslation } from "react-i18next";
+import { Link } from "wouter";
+
+import { queries } from "./api/queries";
+import { Detail } from "./detail/Detail";
+import { FilterPanel } from "./filters/FilterPanel";
+import type { Picture, Snapshot } from "./grid/feed";
+import { Grid, useSnapshot } from "./grid/Grid";
+import styles from "./library.module.css";
+import { split } from "./query/tokens";
+import { DropZone } from "./search/DropZone";
+import { SearchBox } from "./search/SearchBox";
+import { Header } from "./shell/Header";
+import { State, StateOf } from "./shell/StateOf";
+import { keepDropped } from "./state/dropped";
+import { useExample, useFeed } from "./state/feeds";
+import { useView, type View } from "./state/url";
+
+/** Looking: the search box, the conditions, the grid, and one image over it. */
+export function Library() {
+  const { t } = useTranslation();
+  const { view, go, hrefOf } = useView();
+  const feed = useFeed(view);
+  const snapshot = useSnapshot(feed);
+  const example = useExample(view);
+  const wide = useMediaQuery("(min-width: 1000px)", window.innerWidth >= 1000);
+  const [filters, setFilters] = useState(false);
+
+  const search = useCallback(
+    (changes: Partial<View>) => {
+      window.scrollTo({ top: 0 });
+      go({ image: null, ...changes });
+    },
+    [go],
+  );
+  const pick = useCallback(
+    async (file: File) => {
+      const drop = await keepDropped(file, file.name);
+      search({ drop, like: null, q: "", sort: null });
+    },
+    [search],
+  );
+  const like = useCallback(
+    (picture: Picture) => search({ like: picture.id, drop: null, q: "", sort: null }),
+    [search],
+  );
+  const open = useOpening(go, view);
+  useTitle(view);
+
+  const side = <FilterPanel view={view} onChange={(q) => search({ q })} />;
+  const shown = snapshot.state === "ready" && snapshot.sections.some((one) => one.images.length > 0);
+  return (
+    <>
+      <Header>
+        <SearchBox view={view} example={example} onSearch={search} onPick={(file) => void pick(file)} />
+      </Header>
+      <div
+        className={styles.body}
+        data-filters={(wide && filters) || undefined}
+        data-scrubber={snapshot.sections.length > 2 || undefined}
+      >
+        {wide && filters && (
+          <aside className={styles.side} aria-label={t("filter.title")}>
+            {side}
+          </aside>
+        )}
+        <main id="content">
+          <Bar {...{ view, snapshot, filters }} onFilters={() => setFilters(!filters)} onChange={search} />
+          {snapshot.notes.length > 0 && (
+            <div className={styles.notes} role="status">
+              {snapshot.notes.map((note) => (
+                <p key={note}>{note}</p>
+              ))}
+            </div>
+          )}
+          {snapshot.state === "loading" && <Waiting />}
+          {snapshot.state === "failed" && snapshot.error && (
+            <StateOf error={snapshot.error} onAgain={feed.again} />
+          )}
+          {snapshot.state === "ready" && !shown && <Nothing view={view} onChange={search} />}
+          {shown && (
+            <Grid
+              key={feed.name}
+              feed={feed}
+              snapshot={snapshot}
+              hrefOf={(picture) => hrefOf({ image: picture.id })}
+              onOpen={open.open}
+              onLike={like}
+              label={t("grid.label")}
+            />
+          )}
+        </main>
+      </div>
+      {!wide && (
+        <Drawer
+          opened={filters}
+          onClose={() => setFilters(false)}
+          title={t("filter.title")}
+          position="bottom"
+          size="82%"
+          radius="lg"
+          closeButtonProps={{ "aria-label": t("filter.done") }}
+        >
+          {side}
+        </Drawer>
+      )}
+      {view.image && (
+        <Detail
+          id={view.image}
+          feed={feed}
+          hrefOf={(id) => hrefOf({ image: id })}
+          onStep={open.step}
+          onClose={open.close}
+          onLike={like}
+          onFind={(q) => search({ q, like: null, drop: null, sort: null })}
+        />
+      )}
+      <DropZone onImage={(file) => void pick(file)} />
+    </>
+  );
+}
+
+/** Opening an image is a step to go back from; going on to the next one is not. */
+function useOpening(go: ReturnType<typeof useView>["go"], view: View) {
+  const [opened, setOpened] = useState(false);
+  const open = useCallback(
+    (picture: Picture) => {
+      setOpened(true);
+      go({ image: picture.id });
+    },
+    [go],
+  );
+  const step = useCallback((id: string) => go({ image: id }, { replace: true }), [go]);
+  const close = useCallback(() => {
+    if (opened) history.back();
+    else go({ image: null }, { replace: true });
+    setOpened(false);
+    const id = view.image;
+    requestAnimationFrame(() => {
+      document.querySelector<HTMLElement>(`[data-id="${CSS.escape(id ?? "")}"]`)?.focus();
+    });
+  }, [opened, go, view.image]);
+  useEffect(() => {
+    document.documentElement.style.overflow = view.image ? "hidden" : "";
+    return () => {
+      document.documentElement.style.overflow = "";
+    };
+  }, [view.image]);
+  return { open, step, close };
+}
+
+function useTitle(view: View) {
+  const { t } = useTranslation();
+  useEffect(() => {
+    const what = view.q || (view.like ?? view.drop ? t("search.likeThis") : "");
+    document.title = what ? `${what} · pdray` : "pdray";
+  }, [view, t]);
+}
+
+interface BarProps {
+  view: View;
+  snapshot: Snapshot;
+  filters: boolean;
+  onFilters: () => void;
+  onChange: (changes: Partial<View>) => void;
+}
+
+function Bar({ view, snapshot, filters, onFilters, onChange }: BarProps) {
+  const { t } = useTranslation();
+  const { data } = useQuery(queries.collections());
+  const conditions = split(view.q).chips.filter((chip) => chip.kind === "condition").length;
+  const names = data?.collections.map((one) => one.name) ?? [];
+  return (
+    <div className={styles.bar}>
+      <Button
+        variant={filters ? "light" : "default"}
+        size="xs"
+        radius="xl"
+        aria-expanded={filters}
+        leftSection={<IconAdjustmentsHorizontal size={16} stroke={1.7} aria-hidden />}
+        rightSection={conditions > 0 && <Badge size="sm" circle>{conditions}</Badge>}
+        onClick={onFilters}
+      >
+        {t("filter.title")}
+      </Button>
+      <span className={styles.total} role="status">
+        {snapshot.state === "ready" && snapshot.total !== null && t("grid.total", { count: snapshot.total })}
+      </span>
+      {names.length > 1 && (
+        <Select
+          size="xs"
+          radius="xl"
+          w={170}
+          aria-label={t("bar.collection")}
+          allowDeselect={false}
+          data={names}
+          value={view.collection ?? data?.default ?? null}
+          onChange={(name) => onChange({ collection: name === data?.default ? null : name })}
+        />
+      )}
+    </div>
+  );
+}
+
+function Nothing({ view, onChange }: { view: View; onChange: (changes: Partial<View>) => void }) {
+  const { t } = useTranslation();
+  const icon = <IconPhotoOff size={44} stroke={1.3} aria-hidden />;
+  const asked = view.q || view.like || view.drop;
+  if (!asked) {
+    return (
+      <State
+        icon={icon}
+        title={t("state.empty")}
+        acts={
+          <Button
+            component={Link}
+            href="/runs"
+            leftSection={<IconFolderPlus size={18} stroke={1.7} aria-hidden />}
+          >
+            {t("nav.runs")}
+          </Button>
+        }
+      >
+        {t("state.emptyMore")}
+      </State>
+    );
+  }
+  const { words, chips } = split(view.q);
+  const narrowed = chips.length > 0 && (words !== "" || view.like !== null || view.drop !== null);
+  return (
+    <State
+      icon={icon}
+      title={t("state.nothing")}
+      live="status"
+      acts={
+        <>
+          {narrowed && (
+            <Button variant="default" onClick={() => onChange({ q: words })}>
+              {t("state.wider")}
+            </Button>
+          )}
+          <Button variant="default" onClick={() => onChange({ q: "", like: null, drop: null, sort: null })}>
+            {t("state.all")}
+          </Button>
+        </>
+      }
+    >
+      {t("state.nothingMore")}
+    </State>
+  );
+}
+
+const SHAPES = [
+  [3, 2, 4, 2, 3],
+  [2, 4, 3, 3, 2],
+  [4, 2, 2, 3, 3],
+  [3, 3, 4, 2, 2],
+];
+
+function Waiting() {
+  const { t } = useTranslation();
+  return (
+    <div className={styles.waiting} role="status" aria-label={t("state.loading")}>
+      {SHAPES.map((row, at) => (
+        <div key={at}>
+          {row.map((share, index) => (
+            <span key={index} style={{ flex: share }} />
+          ))}
+        </div>
+      ))}
+    </div>
+  );
+}

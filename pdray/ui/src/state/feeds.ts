@@ -1,0 +1,91 @@
+import { useQuery } from "@tanstack/react-query";
+import { useEffect, useMemo, useState } from "react";
+import { useTranslation } from "react-i18next";
+
+import { onReturn } from "../api/connection";
+import { queries } from "../api/queries";
+import { browsing, Feed, searching } from "../grid/feed";
+import { hasWords } from "../query/tokens";
+import { findDropped } from "./dropped";
+import type { View } from "./url";
+
+const KEPT = 6;
+const feeds = new Map<string, NamedFeed>();
+
+/** A feed with the name of what it shows. */
+export class NamedFeed extends Feed {
+  constructor(
+    readonly name: string,
+    reading: ConstructorParameters<typeof Feed>[0],
+  ) {
+    super(reading);
+  }
+}
+
+/** What a view shows. Coming back to one that was just left finds it as it was. */
+export function useFeed(view: View): NamedFeed {
+  const { q, like, drop, sort, collection } = view;
+  const name = JSON.stringify([q, like, drop, sort, collection]);
+  const [again, setAgain] = useState(0);
+  useEffect(() => onReturn(() => setAgain((count) => count + 1)), []);
+  useEffect(() => {
+    if (again > 0) feeds.get(name)?.again();
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [again]);
+  return useMemo(() => {
+    const known = feeds.get(name);
+    feeds.delete(name);
+    const failed = known?.read().state === "failed";
+    const feed =
+      known && !failed ? known : new NamedFeed(name, readingOf({ q, like, drop, sort, collection }));
+    feeds.set(name, feed);
+    for (const [old, gone] of [...feeds].slice(0, -KEPT)) {
+      gone.close();
+      feeds.delete(old);
+    }
+    return feed;
+  }, [name, q, like, drop, sort, collection]);
+}
+
+function readingOf(view: Omit<View, "image">) {
+  const { q, like, drop, sort, collection } = view;
+  const question = { q, sort, collection };
+  if (!like && !drop && !hasWords(q)) return browsing(question);
+  return searching(question, like, async () => {
+    if (!drop) return null;
+    const found = await findDropped(drop);
+    if (!found) throw new GoneImage();
+    return found.blob;
+  });
+}
+
+/** The address names an image that was dropped on another machine, or long ago. */
+export class GoneImage extends Error {}
+
+/** What the search box shows for the image that is looked for. */
+export function useExample(view: View): { url: string | null; said: string } | null {
+  const { t } = useTranslation();
+  const { data: liked } = useQuery({ ...queries.image(view.like ?? ""), enabled: view.like !== null });
+  const [dropped, setDropped] = useState<{ id: string; url: string; name: string } | null>(null);
+  useEffect(() => {
+    const id = view.drop;
+    if (!id) return;
+    let url: string | null = null;
+    let alive = true;
+    void findDropped(id).then((found) => {
+      if (!found || !alive) return;
+      url = URL.createObjectURL(found.blob);
+      setDropped({ id, url, name: found.name });
+    });
+    return () => {
+      alive = false;
+      if (url) URL.revokeObjectURL(url);
+    };
+  }, [view.drop]);
+  if (view.like) return { url: liked?.thumbnail ?? null, said: t("search.likeThis") };
+  if (view.drop) {
+    const known = dropped?.id === view.drop ? dropped : null;
+    return { url: known?.url ?? null, said: known?.name || t("search.yourImage") };
+  }
+  return null;
+}
