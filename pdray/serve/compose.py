@@ -33,6 +33,9 @@ class Replica:
     """The API in one process of Ray's."""
 
     def __init__(self, settings: Settings) -> None:
+        # Runs that are started here work on this very cluster.
+        address = settings.ray_address or ray.get_runtime_context().gcs_address
+        settings = replace(settings, ray_address=address)
         self._engine = Engine(settings, replace(index_target(settings), label="pdray serve"))
         self._engine.start()
 
