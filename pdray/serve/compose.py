@@ -23,6 +23,7 @@ from pdray.ingest.run import index_target
 from pdray.serve import gate
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
+from pdray.serve.launching import settle
 
 NAME = "pdray"
 _ONGOING = 64  # requests in one replica; its threads take turns
@@ -116,3 +117,4 @@ def run(settings: Settings, ready: Callable[[str], None], ending: threading.Even
     with served(settings) as url:
         ready(url)
         ending.wait()
+        settle(settings)

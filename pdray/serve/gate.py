@@ -159,8 +159,8 @@ def _check_origin(headers: Headers) -> None:
     if origin is None:
         return
     # A page can't set the second: a proxy in front does, which has a name of its own.
-    ours = (headers.get("host", ""), headers.get("x-forwarded-host", ""))
-    if origin.partition("://")[2].rstrip("/") not in ours:
+    ours = (headers.get("host"), headers.get("x-forwarded-host"))
+    if (origin.partition("://")[2].rstrip("/") or origin) not in ours:
         raise Problem(403, "foreign-origin", "A page of another site may not ask this here.")
 
 

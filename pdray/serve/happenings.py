@@ -128,6 +128,10 @@ class Happenings:
         found |= {
             run_id: unrecorded(run_id, one) for run_id, one in self._launcher.starting(found, None)
         }
+        for run_id, before in self._runs.items():
+            started = self._launcher.fate(run_id)
+            if before.state in ("starting", "failed") and run_id not in found and started:
+                found[run_id] = unrecorded(run_id, started)  # it ended before it had a record
         first, touched = not self._runs and self._collections is None, set()
         for run_id in sorted(found):
             document, before_ = found[run_id], self._runs.get(run_id)

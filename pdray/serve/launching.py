@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from pdray.config import Settings, environment_of
 from pdray.serve.problems import Problem
 
 _KEPT_LOGS = 50
+_SETTLE_SECONDS = 15.0
+_LOOK_SECONDS = 0.2
 # The shell ends at once and leaves its child to the first process of the machine: a parent that
 # Ray ends takes its own children along.
 _DETACHED = '"$@" >"$0" 2>&1 </dev/null & echo $!'
@@ -138,7 +141,7 @@ class Launcher:
         return None
 
     def _spawn(self, run_id: str, wish: Wish) -> Started:
-        logs = self._settings.state_dir / "logs"
+        logs = _logs(self._settings)
         logs.mkdir(parents=True, exist_ok=True)
         for old in sorted(logs.glob("*.log"))[: -_KEPT_LOGS + 1]:
             old.unlink(missing_ok=True)
@@ -175,3 +178,27 @@ class Launcher:
             ours["PDRAY_PRECISION"] = wish.precision
         ours.pop("PDRAY_MODEL", None)  # the wish says it, or else the collection does
         return {**kept, **ours}
+
+
+def settle(settings: Settings, seconds: float = _SETTLE_SECONDS) -> None:
+    """Cancels the runs that were started over the API on this machine, and waits until they have
+    ended or the time is up: the Ray that they work on is about to end.
+    """
+    catalog = Catalog.open(settings.workspace, absent=True)
+    newest = [log.stem for log in sorted(_logs(settings).glob("*.log"))[-_KEPT_LOGS:]]
+    waiting = {run_id for run_id in newest if _goes_on(catalog, run_id)}
+    for run_id in waiting:
+        runs.ask(catalog, run_id, "cancel")
+    end = time.monotonic() + seconds
+    while waiting and time.monotonic() < end:
+        time.sleep(_LOOK_SECONDS)
+        waiting = {run_id for run_id in waiting if _goes_on(catalog, run_id)}
+
+
+def _goes_on(catalog: Catalog, run_id: str) -> bool:
+    run = runs.read(catalog, run_id)
+    return run is not None and run.live
+
+
+def _logs(settings: Settings) -> Path:
+    return settings.state_dir / "logs"

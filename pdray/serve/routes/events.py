@@ -4,6 +4,7 @@ import asyncio
 import json
 from contextlib import suppress
 
+import anyio
 from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
@@ -34,7 +35,7 @@ def router(happenings: Happenings, keys: Keys) -> APIRouter:
     @api.websocket("/events")
     async def events(socket: WebSocket, last_event_id: str | None = None) -> None:
         await socket.accept()
-        with suppress(WebSocketDisconnect, RuntimeError):  # RuntimeError: it went while we sent
+        with suppress(WebSocketDisconnect):
             if not await _known(socket, keys):
                 await socket.close(_NO_KEY)
             elif happenings.full:
@@ -61,21 +62,18 @@ async def _known(socket: WebSocket, keys: Keys) -> bool:
 
 async def _serve(socket: WebSocket, happenings: Happenings, after: str | None) -> None:
     """Tells until either side ends it."""
-    telling = asyncio.create_task(_tell(socket, happenings, after))
-    hearing = asyncio.create_task(_hear(socket))
-    try:
-        await asyncio.wait((telling, hearing), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (telling, hearing):
-            task.cancel()
-        await asyncio.gather(telling, hearing, return_exceptions=True)
-    if socket.client_state == socket.application_state == WebSocketState.CONNECTED:
-        await socket.close(_SLOW)
+    async with anyio.create_task_group() as both:
 
+        async def hear() -> None:
+            await _hear(socket)
+            both.cancel_scope.cancel()
 
-async def _tell(socket: WebSocket, happenings: Happenings, after: str | None) -> None:
-    async for event in happenings.listen(after):
-        await socket.send_text(json.dumps(event, ensure_ascii=False))
+        both.start_soon(hear)
+        with suppress(WebSocketDisconnect, RuntimeError):  # RuntimeError: it went while we sent
+            async for event in happenings.listen(after):
+                await socket.send_text(json.dumps(event, ensure_ascii=False))
+            await socket.close(_SLOW)
+        both.cancel_scope.cancel()
 
 
 async def _hear(socket: WebSocket) -> None:
