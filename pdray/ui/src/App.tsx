@@ -4,16 +4,22 @@ import { useTranslation } from "react-i18next";
 import { Link, Route, Switch } from "wouter";
 
 import { Library } from "./Library";
+import { RunPage } from "./runs/RunPage";
+import { RunsPage } from "./runs/RunsPage";
+import { useRunEvents } from "./runs/useRuns";
 import { Banner } from "./shell/Banner";
 import { Header } from "./shell/Header";
 import { KeyDialog } from "./shell/KeyDialog";
 import { State } from "./shell/StateOf";
 
 export function App() {
+  useRunEvents();
   return (
     <>
       <Switch>
         <Route path="/" component={Library} />
+        <Route path="/runs" component={RunsPage} />
+        <Route path="/runs/:id">{({ id }) => <RunPage id={id} />}</Route>
         <Route component={Nowhere} />
       </Switch>
       <Banner />

@@ -1,18 +1,19 @@
 import { Badge, Button, Drawer, Select } from "@mantine/core";
-import { useMediaQuery } from "@mantine/hooks";
+import { useMediaQuery, useThrottledCallback } from "@mantine/hooks";
 import { IconAdjustmentsHorizontal, IconFolderPlus, IconPhotoOff } from "@tabler/icons-react";
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Link } from "wouter";
 
+import { useHappenings } from "./api/events";
 import { queries } from "./api/queries";
 import { Detail } from "./detail/Detail";
 import { FilterPanel } from "./filters/FilterPanel";
-import type { Picture, Snapshot } from "./grid/feed";
+import type { Feed, Picture, Snapshot } from "./grid/feed";
 import { Grid, useSnapshot } from "./grid/Grid";
 import styles from "./library.module.css";
-import { split } from "./query/tokens";
+import { hasWords, split } from "./query/tokens";
 import { DropZone } from "./search/DropZone";
 import { SearchBox } from "./search/SearchBox";
 import { Header } from "./shell/Header";
@@ -51,6 +52,7 @@ export function Library() {
   );
   const open = useOpening(go, view);
   useTitle(view);
+  const fresh = useFresh(feed, view);
 
   const side = <FilterPanel view={view} onChange={(q) => search({ q })} />;
   const shown = snapshot.state === "ready" && snapshot.sections.some((one) => one.images.length > 0);
@@ -120,6 +122,11 @@ export function Library() {
           onFind={(q) => search({ q, like: null, drop: null, sort: null })}
         />
       )}
+      {fresh && (
+        <Button className={styles.fresh!} radius="xl" size="sm" onClick={fresh}>
+          {t("bar.fresh")}
+        </Button>
+      )}
       <DropZone onImage={(file) => void pick(file)} />
     </>
   );
@@ -154,6 +161,38 @@ function useOpening(go: ReturnType<typeof useView>["go"], view: View) {
   return { open, step, close };
 }
 
+/** New images show up by themselves where nobody has scrolled; elsewhere a button brings them. */
+function useFresh(feed: Feed, view: View): (() => void) | null {
+  const client = useQueryClient();
+  const [stale, setStale] = useState<Feed | null>(null);
+  const still = !hasWords(view.q) && !view.like && !view.drop;
+  const refresh = useThrottledCallback(() => {
+    if (still && window.scrollY < 40 && !view.image) void feed.refresh();
+    else setStale(feed);
+    for (const key of ["facets", "collections"]) {
+      void client.invalidateQueries({ queryKey: [key] });
+    }
+  }, REFRESH_MS);
+  useHappenings(
+    useCallback(
+      (event) => {
+        if (event.type === "hello" || event.type === "run") return;
+        if (event.type === "gap") refresh();
+        else if (!view.collection || event.collection.name === view.collection) refresh();
+      },
+      [refresh, view.collection],
+    ),
+  );
+  if (stale !== feed) return null;
+  return () => {
+    setStale(null);
+    window.scrollTo({ top: 0 });
+    void feed.refresh();
+  };
+}
+
+const REFRESH_MS = 2_000;
+
 function useTitle(view: View) {
   const { t } = useTranslation();
   useEffect(() => {
@@ -174,6 +213,7 @@ function Bar({ view, snapshot, filters, onFilters, onChange }: BarProps) {
   const { t } = useTranslation();
   const { data } = useQuery(queries.collections());
   const conditions = split(view.q).chips.filter((chip) => chip.kind === "condition").length;
+  const sorts = sortsOf(view);
   const names = data?.collections.map((one) => one.name) ?? [];
   return (
     <div className={styles.bar}>
@@ -191,6 +231,18 @@ function Bar({ view, snapshot, filters, onFilters, onChange }: BarProps) {
       <span className={styles.total} role="status">
         {snapshot.state === "ready" && snapshot.total !== null && t("grid.total", { count: snapshot.total })}
       </span>
+      {sorts.length > 0 && (
+        <Select
+          size="xs"
+          radius="xl"
+          w={150}
+          aria-label={t("bar.sort")}
+          allowDeselect={false}
+          data={sorts.map((one) => ({ value: one, label: t(`bar.${one}`) }))}
+          value={view.sort ?? sorts[0]!}
+          onChange={(sort) => onChange({ sort: sort === sorts[0] ? null : sort })}
+        />
+      )}
       {names.length > 1 && (
         <Select
           size="xs"
@@ -205,6 +257,13 @@ function Bar({ view, snapshot, filters, onFilters, onChange }: BarProps) {
       )}
     </div>
   );
+}
+
+const ORDERS = ["newest", "oldest", "largest", "smallest"] as const;
+
+/** The orders that a view can have, its own first. Hits of words are in the order of the match. */
+function sortsOf(view: View): readonly (typeof ORDERS)[number][] {
+  return view.like || view.drop || hasWords(view.q) ? [] : ORDERS;
 }
 
 function Nothing({ view, onChange }: { view: View; onChange: (changes: Partial<View>) => void }) {

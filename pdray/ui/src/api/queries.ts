@@ -27,6 +27,17 @@ export const queries = {
       queryFn: ({ signal }) => call<Schemas["Image"]>(`/images/${encodeURIComponent(id)}`, { signal }),
       staleTime: 60_000,
     }),
+  runs: () =>
+    queryOptions({
+      queryKey: ["runs"],
+      queryFn: ({ signal }) =>
+        call<Schemas["RunList"]>("/runs", { query: { limit: 30 }, signal }),
+    }),
+  run: (id: string) =>
+    queryOptions({
+      queryKey: ["run", id],
+      queryFn: ({ signal }) => call<Schemas["RunDocument"]>(`/runs/${encodeURIComponent(id)}`, { signal }),
+    }),
   similar: (id: string) =>
     queryOptions({
       queryKey: ["similar", id],

@@ -14,7 +14,7 @@ import { useTranslation } from "react-i18next";
 
 import type { Feed, Picture, Section, Snapshot } from "./feed";
 import styles from "./grid.module.css";
-import { monthName } from "./months";
+import { spanName } from "./spans";
 import { Scrubber } from "./Scrubber";
 import { Tile } from "./Tile";
 import { anchorAt, heightOfAnchor, type Item, itemAt, layOut, type Layout } from "./layout";
@@ -129,7 +129,7 @@ function Line({ item, section, measure, reachable, ...does }: LineProps) {
     case "header":
       return (
         <div className={styles.header} style={{ ...place, height: item.height }} role="presentation">
-          {monthName(section.month, i18n.language, t("grid.undated"))}
+          {spanName(section.span, i18n.language, t("grid.undated"))}
           {section.count !== null && <span>{t("grid.count", { count: section.count })}</span>}
         </div>
       );

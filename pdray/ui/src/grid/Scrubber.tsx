@@ -4,7 +4,7 @@ import { useTranslation } from "react-i18next";
 import type { Section } from "./feed";
 import styles from "./grid.module.css";
 import { itemAt, type Layout } from "./layout";
-import { monthName } from "./months";
+import { spanName } from "./spans";
 
 interface Props {
   layout: Layout;
@@ -31,7 +31,7 @@ export function Scrubber({ layout, sections, margin }: Props) {
     [layout, most, margin],
   );
   const nameOf = (share: number) =>
-    monthName(sections[sectionOf(share)]?.month ?? null, i18n.language, t("grid.undated"));
+    spanName(sections[sectionOf(share)]?.span ?? null, i18n.language, t("grid.undated"));
 
   const goTo = (section: number) => {
     const top = layout.tops[Math.min(sections.length - 1, Math.max(0, section))];
@@ -93,8 +93,8 @@ function Years({ layout, sections, most, margin }: Props & { most: number }) {
   let last = -APART;
   let year = "";
   for (const [index, section] of sections.entries()) {
-    const own = section.month?.slice(0, 4) ?? "";
-    if (own === year || section.month === "none") continue;
+    const own = section.span?.slice(0, 4) ?? "";
+    if (own === year || section.span === "none") continue;
     year = own;
     const share = Math.min(1, ((layout.tops[index] ?? 0) + margin - 72) / most);
     const far = share * high - last >= APART;

@@ -1,4 +1,4 @@
-import { call, type Schemas } from "../api/client";
+import type { Schemas } from "../api/client";
 import { meanAspect } from "./justify";
 
 /** One list of images, in sections that are loaded as they come into view. */
@@ -13,8 +13,9 @@ export interface Portion {
 
 export interface Section {
   key: string;
-  /** A month as YYYY-MM, "none" for images without a date, null where there is one section alone. */
-  month: string | null;
+  /** A month as YYYY-MM, a year, "none" for images without a date, null where there is one section
+   * alone. */
+  span: string | null;
   /** How many images it holds; null while that isn't known. */
   count: number | null;
   images: readonly Picture[];
@@ -23,7 +24,7 @@ export interface Section {
 }
 
 export interface Plan {
-  sections: { key: string; month: string | null; count: number | null }[];
+  sections: { key: string; span: string | null; count: number | null }[];
   /** How many images there are in all; null where that can't be known. */
   total: number | null;
 }
@@ -64,9 +65,10 @@ export class Feed {
   private readonly cursors = new Map<string, string | null>();
   private readonly running = new Map<string, Promise<void>>();
   private readonly ending = new AbortController();
+  /** How many times all was read anew. */
+  private reads = 0;
   /** Where the reader was, so that coming back goes there. */
   scroll = 0;
-  stale = false;
 
   constructor(private readonly reading: Reading) {
     void this.start();
@@ -97,15 +99,31 @@ export class Feed {
     }
   };
 
+  /** Reads all of it anew; what is shown stays until the new is there. */
+  refresh = async () => {
+    const { signal } = this.ending;
+    try {
+      const plan = await this.reading.plan(signal);
+      const [first] = plan.sections;
+      const got = first && (await this.reading.portion(first.key, null, signal));
+      this.reads += 1;
+      this.running.clear();
+      this.cursors.clear();
+      const sections = emptied(plan);
+      if (got && sections[0]) {
+        this.cursors.set(sections[0].key, got.next);
+        sections[0] = { ...sections[0], images: got.images, done: got.next === null };
+      }
+      this.change({ sections, total: plan.total, notes: got?.notes ?? [], state: "ready" });
+    } catch {
+      // what is there is better than nothing; the next change tries again
+    }
+  };
+
   private async start() {
     try {
       const plan = await this.reading.plan(this.ending.signal);
-      const sections = plan.sections.map((one) => ({
-        ...one,
-        images: [],
-        done: one.count === 0,
-        error: null,
-      }));
+      const sections = emptied(plan);
       this.change({ sections, total: plan.total });
       // Nothing is shown before the first images are there: no flash of an empty frame.
       if (sections[0]) await this.more(sections[0].key);
@@ -123,15 +141,19 @@ export class Feed {
     if (running) return running;
     const section = this.snapshot.sections.find((one) => one.key === key);
     if (!section || section.done || section.error) return Promise.resolve();
-    const loading = this.load(section).finally(() => this.running.delete(key));
+    const loading = this.load(section).finally(() => {
+      if (this.running.get(key) === loading) this.running.delete(key);
+    });
     this.running.set(key, loading);
     return loading;
   }
 
   private async load({ key }: Section) {
+    const { reads } = this;
     try {
       const cursor = this.cursors.get(key) ?? null;
       const got = await this.reading.portion(key, cursor, this.ending.signal);
+      if (reads !== this.reads) return; // all was read anew meanwhile
       this.cursors.set(key, got.next);
       const before = this.snapshot.sections.find((one) => one.key === key)?.images ?? [];
       const images = before.concat(got.images);
@@ -222,83 +244,6 @@ export class Feed {
   }
 }
 
-// --- what feeds read
-
-export interface Question {
-  q: string;
-  collection: string | null;
-  sort: string | null;
-}
-
-const FIRST = 100;
-const THEN = 400;
-
-interface Answer {
-  hits: Picture[];
-  next_cursor?: string | null;
-  notes?: string[];
-}
-
-/** Hits of words and of an image: one section, best first. */
-export function searching(
-  question: Question,
-  like: string | null,
-  image: () => Promise<Blob | null>,
-): Reading {
-  return {
-    plan: () => Promise.resolve({ sections: [{ key: "hits", month: null, count: null }], total: null }),
-    portion: async (_key, cursor, signal) => {
-      const blob = await image();
-      const asked = {
-        ...(question.q ? { text: question.q } : {}),
-        ...(like ? { image_id: like } : {}),
-        ...(question.collection ? { collection: question.collection } : {}),
-        ...(cursor ? { cursor } : {}),
-        limit: cursor ? THEN : FIRST,
-      };
-      const body = blob ? formOf(asked, blob) : asked;
-      const answer = await call<Answer>("/search", { method: "POST", body, signal });
-      return {
-        images: answer.hits,
-        next: answer.next_cursor ?? null,
-        notes: answer.notes ?? [],
-      };
-    },
-  };
-}
-
-function formOf(asked: Record<string, string | number>, blob: Blob): FormData {
-  const form = new FormData();
-  for (const [name, value] of Object.entries(asked)) form.append(name, String(value));
-  form.append("image", blob, "image");
-  return form;
-}
-
-/** What fulfils conditions, newest first. */
-export function browsing(question: Question): Reading {
-  return {
-    plan: async (signal) => {
-      const total = question.q
-        ? null
-        : (
-            await call<Schemas["FacetAnswer"]>("/facets", {
-              query: { collection: question.collection, field: "format" },
-              signal,
-            })
-          ).total;
-      return { sections: [{ key: "all", month: null, count: total }], total };
-    },
-    portion: async (_key, cursor, signal) => {
-      const page = await call<Schemas["Page"]>("/images", {
-        query: {
-          q: question.q || null,
-          collection: question.collection,
-          cursor,
-          limit: cursor ? THEN : FIRST,
-        },
-        signal,
-      });
-      return { images: page.images, next: page.next_cursor ?? null, notes: page.notes };
-    },
-  };
+function emptied(plan: Plan): Section[] {
+  return plan.sections.map((one) => ({ ...one, images: [], done: one.count === 0, error: null }));
 }

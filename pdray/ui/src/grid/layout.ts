@@ -17,7 +17,8 @@ export interface Layout {
   tops: number[];
 }
 
-export const HEADER = 56;
+const HEADER = 56;
+const FIRST_HEADER = 34; // what is above the grid keeps the distance
 const GUESS = 60; // images in the block below a list whose length isn't known
 
 const cache = new WeakMap<readonly unknown[], { key: string; rows: Row[] }>();
@@ -42,7 +43,9 @@ export function layOut(sections: readonly Section[], measure: Measure, mean: num
   for (const [at, section] of sections.entries()) {
     tops.push(top);
     if (section.done && section.images.length === 0) continue;
-    if (section.month !== null) add({ kind: "header", section: at, top, height: HEADER });
+    if (section.span !== null) {
+      add({ kind: "header", section: at, top, height: top === 0 ? FIRST_HEADER : HEADER });
+    }
     const rows = rowsOf(section, measure);
     for (const row of rows) {
       add({ kind: "row", section: at, top, height: row.height + measure.gap, row });

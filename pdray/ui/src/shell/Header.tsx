@@ -4,11 +4,14 @@ import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { Link } from "wouter";
 
+import { useRuns } from "../runs/useRuns";
 import { Settings } from "./Settings";
 import styles from "./shell.module.css";
 
 export function Header({ children }: { children?: ReactNode }) {
   const { t } = useTranslation();
+  const { data } = useRuns();
+  const live = data?.runs.some((run) => run.live) ?? false;
   return (
     <>
       <a className={styles.skip} href="#content">
@@ -21,7 +24,7 @@ export function Header({ children }: { children?: ReactNode }) {
         </Link>
         <div>{children}</div>
         <div className={styles.end}>
-          <Tooltip label={t("nav.runs")} openDelay={400}>
+          <Tooltip label={live ? t("nav.live") : t("nav.runs")} openDelay={400}>
             <ActionIcon
               component={Link}
               href="/runs"
@@ -29,9 +32,11 @@ export function Header({ children }: { children?: ReactNode }) {
               color="gray"
               size={40}
               radius="xl"
-              aria-label={t("nav.runs")}
+              aria-label={live ? t("nav.live") : t("nav.runs")}
+              style={{ position: "relative" }}
             >
               <IconFolderPlus size={21} stroke={1.7} aria-hidden />
+              {live && <span className={styles.live} />}
             </ActionIcon>
           </Tooltip>
           <Settings />

@@ -4,7 +4,8 @@ import { useTranslation } from "react-i18next";
 
 import { onReturn } from "../api/connection";
 import { queries } from "../api/queries";
-import { browsing, Feed, searching } from "../grid/feed";
+import { Feed } from "../grid/feed";
+import { browsing, searching } from "../grid/reading";
 import { hasWords } from "../query/tokens";
 import { findDropped } from "./dropped";
 import type { View } from "./url";
