@@ -1,4 +1,4 @@
-# make install | demo | test | test-faults. Everything lives in .venv; a second run starts in seconds.
+# make install | ui | types | demo | test | test-faults. Everything lives in .venv; a second run starts in seconds.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 UI := pdray/ui/dist/.sources
 UI_SOURCES := $(shell find pdray/ui building -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -name '*.pyc')
 
-.PHONY: install ui demo test lint test-faults clean
+.PHONY: install ui types demo test lint test-faults clean
 install: $(STAMP) $(UI)
 
 $(BIN)/python:
@@ -33,6 +33,10 @@ $(UI): $(UI_SOURCES) | $(STAMP)
 	needs=$$($(BIN)/python building/page.py requires) && { [ -z "$$needs" ] || $(PIP) install -q $$needs; }
 	$(BIN)/python building/page.py build
 	touch $@
+
+# The types of the API for the page: after a change of what the API takes or answers.
+types: install
+	$(BIN)/python building/api_types.py
 
 demo: install
 	$(BIN)/pdray demo $(if $(IMAGES),--images '$(IMAGES)')

@@ -32,14 +32,14 @@ def build() -> None:
     if _current():
         return
     _packages()
-    _npm("run", "--silent", "build")
+    npm("run", "--silent", "build")
     _STAMP.write_text(_digest(), "utf-8")
 
 
 def lint() -> None:
     """Checks the types and the style of the sources. Raises SystemExit where they are wrong."""
     _packages()
-    _npm("run", "--silent", "lint")
+    npm("run", "--silent", "lint")
 
 
 def _packages() -> None:
@@ -48,14 +48,15 @@ def _packages() -> None:
     if not installed.is_file() or installed.stat().st_mtime < lock.stat().st_mtime:
         # No scripts: no package here needs any, and none should run code while it is installed.
         options = ["--include=dev", "--ignore-scripts", "--no-audit", "--no-fund"]
-        _npm("ci", *options, "--loglevel=error")
+        npm("ci", *options, "--loglevel=error")
         installed.touch()
 
 
-def _npm(*arguments: str) -> None:
-    npm, path = _found()
+def npm(*arguments: str) -> None:
+    """Runs npm in the page's folder. Raises SystemExit where it fails."""
+    command, path = _found()
     environment = {**os.environ, "PATH": path}
-    if subprocess.run([*npm, *arguments], cwd=UI, env=environment, check=False).returncode:
+    if subprocess.run([*command, *arguments], cwd=UI, env=environment, check=False).returncode:
         raise SystemExit(f"npm {' '.join(arguments)} failed in {UI}: see above.")
 
 

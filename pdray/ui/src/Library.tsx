@@ -13,14 +13,14 @@ import { FilterPanel } from "./filters/FilterPanel";
 import type { Feed, Picture, Snapshot } from "./grid/feed";
 import { Grid, useSnapshot } from "./grid/Grid";
 import styles from "./library.module.css";
-import { hasWords, split } from "./query/tokens";
+import { split } from "./query/tokens";
 import { DropZone } from "./search/DropZone";
 import { SearchBox } from "./search/SearchBox";
 import { Header } from "./shell/Header";
 import { State, StateOf } from "./shell/StateOf";
 import { keepDropped } from "./state/dropped";
 import { useExample, useFeed } from "./state/feeds";
-import { useView, type View } from "./state/url";
+import { ALL, isRanked, useView, type View } from "./state/url";
 
 /** Looking: the search box, the conditions, the grid, and one image over it. */
 export function Library() {
@@ -42,13 +42,13 @@ export function Library() {
   const pick = useCallback(
     async (file: File) => {
       const drop = await keepDropped(file, file.name);
-      search({ drop, like: null, q: "", sort: null });
+      search({ ...ALL, collection: view.collection, drop });
     },
-    [search],
+    [search, view.collection],
   );
   const like = useCallback(
-    (picture: Picture) => search({ like: picture.id, drop: null, q: "", sort: null }),
-    [search],
+    (picture: Picture) => search({ ...ALL, collection: view.collection, like: picture.id }),
+    [search, view.collection],
   );
   const open = useOpening(go, view);
   useTitle(view);
@@ -119,7 +119,7 @@ export function Library() {
           onStep={open.step}
           onClose={open.close}
           onLike={like}
-          onFind={(q) => search({ q, like: null, drop: null, sort: null })}
+          onFind={(q) => search({ ...ALL, collection: view.collection, q })}
         />
       )}
       {fresh && (
@@ -165,7 +165,7 @@ function useOpening(go: ReturnType<typeof useView>["go"], view: View) {
 function useFresh(feed: Feed, view: View): (() => void) | null {
   const client = useQueryClient();
   const [stale, setStale] = useState<Feed | null>(null);
-  const still = !hasWords(view.q) && !view.like && !view.drop;
+  const still = !isRanked(view);
   const refresh = useThrottledCallback(() => {
     if (still && window.scrollY < 40 && !view.image) void feed.refresh();
     else setStale(feed);
@@ -196,7 +196,7 @@ const REFRESH_MS = 2_000;
 function useTitle(view: View) {
   const { t } = useTranslation();
   useEffect(() => {
-    const what = view.q || (view.like ?? view.drop ? t("search.likeThis") : "");
+    const what = view.q || (isRanked(view) ? t("search.likeThis") : "");
     document.title = what ? `${what} · pdray` : "pdray";
   }, [view, t]);
 }
@@ -231,18 +231,16 @@ function Bar({ view, snapshot, filters, onFilters, onChange }: BarProps) {
       <span className={styles.total} role="status">
         {snapshot.state === "ready" && snapshot.total !== null && t("grid.total", { count: snapshot.total })}
       </span>
-      {sorts.length > 0 && (
-        <Select
-          size="xs"
-          radius="xl"
-          w={150}
-          aria-label={t("bar.sort")}
-          allowDeselect={false}
-          data={sorts.map((one) => ({ value: one, label: t(`bar.${one}`) }))}
-          value={view.sort ?? sorts[0]!}
-          onChange={(sort) => onChange({ sort: sort === sorts[0] ? null : sort })}
-        />
-      )}
+      <Select
+        size="xs"
+        radius="xl"
+        w={150}
+        aria-label={t("bar.sort")}
+        allowDeselect={false}
+        data={sorts.map((one) => ({ value: one, label: t(`bar.${one}`) }))}
+        value={view.sort ?? sorts[0]!}
+        onChange={(sort) => onChange({ sort: sort === sorts[0] ? null : sort })}
+      />
       {names.length > 1 && (
         <Select
           size="xs"
@@ -261,15 +259,15 @@ function Bar({ view, snapshot, filters, onFilters, onChange }: BarProps) {
 
 const ORDERS = ["newest", "oldest", "largest", "smallest"] as const;
 
-/** The orders that a view can have, its own first. Hits of words are in the order of the match. */
-function sortsOf(view: View): readonly (typeof ORDERS)[number][] {
-  return view.like || view.drop || hasWords(view.q) ? [] : ORDERS;
+/** The orders that a view can have, its own first. */
+function sortsOf(view: View): readonly ("relevance" | (typeof ORDERS)[number])[] {
+  return isRanked(view) ? ["relevance", ...ORDERS] : ORDERS;
 }
 
 function Nothing({ view, onChange }: { view: View; onChange: (changes: Partial<View>) => void }) {
   const { t } = useTranslation();
   const icon = <IconPhotoOff size={44} stroke={1.3} aria-hidden />;
-  const asked = view.q || view.like || view.drop;
+  const asked = view.q !== "" || isRanked(view);
   if (!asked) {
     return (
       <State
@@ -290,7 +288,7 @@ function Nothing({ view, onChange }: { view: View; onChange: (changes: Partial<V
     );
   }
   const { words, chips } = split(view.q);
-  const narrowed = chips.length > 0 && (words !== "" || view.like !== null || view.drop !== null);
+  const narrowed = chips.length > 0 && isRanked({ ...view, q: words });
   return (
     <State
       icon={icon}
@@ -303,7 +301,7 @@ function Nothing({ view, onChange }: { view: View; onChange: (changes: Partial<V
               {t("state.wider")}
             </Button>
           )}
-          <Button variant="default" onClick={() => onChange({ q: "", like: null, drop: null, sort: null })}>
+          <Button variant="default" onClick={() => onChange({ ...ALL, collection: view.collection })}>
             {t("state.all")}
           </Button>
         </>

@@ -21,6 +21,13 @@ export const queries = {
         }),
       staleTime: 30_000,
     }),
+  suggestions: (typed: string, collection: string | null) =>
+    queryOptions({
+      queryKey: ["suggestions", collection, typed],
+      queryFn: ({ signal }) =>
+        call<Schemas["Suggestions"]>("/suggest", { query: { q: typed, collection, limit: 8 }, signal }),
+      staleTime: 30_000,
+    }),
   image: (id: string) =>
     queryOptions({
       queryKey: ["image", id],

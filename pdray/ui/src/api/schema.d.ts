@@ -55,10 +55,51 @@ export interface paths {
         put?: never;
         /**
          * Search
-         * @description Searches by text in the query language, by an image that is known or uploaded, or by
-         *     both. A query of conditions alone answers newest first.
+         * @description Searches by text in the query language, by images that are known, uploaded or at a URL,
+         *     by weighted mixes of these, or by conditions alone, which answer newest first.
          */
         post: operations["search_api_v1_search_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/search/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Search Batch
+         * @description Answers many questions at once: their texts go through the model together, and a Qdrant
+         *     server is asked in one request. A question that is wrong has its problem as its answer.
+         */
+        post: operations["search_batch_api_v1_search_batch_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/suggest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Suggest
+         * @description What the last word of a text may become: fields, and values that images have.
+         */
+        get: operations["suggest_api_v1_suggest_get"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -366,6 +407,44 @@ export interface components {
             } | null;
         };
         /**
+         * BatchAnswer
+         * @description Their answers, in their order; a question that is wrong has a problem instead.
+         */
+        BatchAnswer: {
+            /** Answers */
+            answers: (components["schemas"]["Answer"] | components["schemas"]["ProblemDocument"])[];
+            /** Took Ms */
+            took_ms: number;
+        };
+        /**
+         * BatchRequest
+         * @description Many questions at once, without cursors.
+         * @example {
+         *       "searches": [
+         *         {
+         *           "text": "a dog"
+         *         },
+         *         {
+         *           "text": "a cat"
+         *         }
+         *       ]
+         *     }
+         */
+        BatchRequest: {
+            /** Searches */
+            searches: components["schemas"]["SearchRequest"][];
+        };
+        /**
+         * Bounds
+         * @description A number between bounds; both are included, and one may be left out.
+         */
+        Bounds: {
+            /** Min */
+            min?: number | null;
+            /** Max */
+            max?: number | null;
+        };
+        /**
          * Collection
          * @description What a collection holds now.
          */
@@ -391,6 +470,34 @@ export interface components {
             default: string;
             /** Collections */
             collections: components["schemas"]["Collection"][];
+        };
+        /**
+         * Completion
+         * @description What the text may become.
+         */
+        Completion: {
+            /**
+             * Query
+             * @description The whole text with the completion in place.
+             */
+            query: string;
+            /**
+             * Insert
+             * @description What takes the place of the last word.
+             */
+            insert: string;
+            /**
+             * Field
+             * @description The field whose value it is.
+             */
+            field?: string | null;
+            /** Value */
+            value?: string | null;
+            /**
+             * Count
+             * @description Images that have it.
+             */
+            count?: number | null;
         };
         /**
          * FacetAnswer
@@ -446,6 +553,85 @@ export interface components {
             images: number;
             /** Every Run */
             every_run: boolean;
+        };
+        /**
+         * Filters
+         * @description All that is given must hold; of a list of values one, as GET /facets tells them.
+         * @example {
+         *       "cameras": [
+         *         "canon eos r5",
+         *         "nikon d750"
+         *       ],
+         *       "iso": {
+         *         "min": 800
+         *       }
+         *     }
+         */
+        Filters: {
+            /**
+             * Tags
+             * @default []
+             */
+            tags: string[];
+            /**
+             * Cameras
+             * @default []
+             */
+            cameras: string[];
+            /**
+             * Lenses
+             * @default []
+             */
+            lenses: string[];
+            /**
+             * Formats
+             * @default []
+             */
+            formats: string[];
+            /**
+             * Orientations
+             * @default []
+             */
+            orientations: string[];
+            /**
+             * Folders
+             * @description As uris, with all below them.
+             * @default []
+             */
+            folders: string[];
+            /**
+             * Taken From
+             * @description ISO 8601, included.
+             * @example 2024-05-01
+             */
+            taken_from?: string | null;
+            /**
+             * Taken To
+             * @description ISO 8601, not included.
+             */
+            taken_to?: string | null;
+            iso?: components["schemas"]["Bounds"] | null;
+            rating?: components["schemas"]["Bounds"] | null;
+            width?: components["schemas"]["Bounds"] | null;
+            height?: components["schemas"]["Bounds"] | null;
+            pixels?: components["schemas"]["Bounds"] | null;
+            bytes?: components["schemas"]["Bounds"] | null;
+            f_number?: components["schemas"]["Bounds"] | null;
+            focal_length_mm?: components["schemas"]["Bounds"] | null;
+            exposure_seconds?: components["schemas"]["Bounds"] | null;
+            altitude_m?: components["schemas"]["Bounds"] | null;
+            near?: components["schemas"]["Place"] | null;
+            box?: components["schemas"]["Rectangle"] | null;
+            /**
+             * Has
+             * @default []
+             */
+            has: ("date" | "place" | "camera" | "lens" | "tag" | "rating" | "caption")[];
+            /**
+             * Lacks
+             * @default []
+             */
+            lacks: ("date" | "place" | "camera" | "lens" | "tag" | "rating" | "caption")[];
         };
         /**
          * FolderProgress
@@ -610,6 +796,24 @@ export interface components {
             file: string;
         };
         /**
+         * MixPart
+         * @description One thing that is looked for beside others: words as they are, or an image.
+         */
+        MixPart: {
+            /** Text */
+            text?: string | null;
+            /** Image Id */
+            image_id?: string | null;
+            /** Image Url */
+            image_url?: string | null;
+            /**
+             * Weight
+             * @description Below 0: less of this. Not 0.
+             * @default 1
+             */
+            weight: number;
+        };
+        /**
          * Month
          * @description How many images were taken in a month; `taken:` with it finds them.
          */
@@ -640,6 +844,53 @@ export interface components {
             notes: string[];
             /** Next Cursor */
             next_cursor?: string | null;
+        };
+        /**
+         * Place
+         * @description Within a distance of a place.
+         */
+        Place: {
+            /** Latitude */
+            latitude: number;
+            /** Longitude */
+            longitude: number;
+            /**
+             * Km
+             * @default 1
+             */
+            km: number;
+        };
+        /**
+         * ProblemDocument
+         * @description What every error answers. `code` is stable, `detail` a sentence for a person.
+         */
+        ProblemDocument: {
+            /** Type */
+            type: string;
+            /** Title */
+            title: string;
+            /** Status */
+            status: number;
+            /** Detail */
+            detail: string;
+            /** Code */
+            code: string;
+            /** Field */
+            field?: string | null;
+        };
+        /**
+         * Rectangle
+         * @description Degrees; one whose east lies west of its west crosses the date line.
+         */
+        Rectangle: {
+            /** South */
+            south: number;
+            /** West */
+            west: number;
+            /** North */
+            north: number;
+            /** East */
+            east: number;
         };
         /**
          * RunDocument
@@ -853,12 +1104,105 @@ export interface components {
             allow_deletes: boolean;
         };
         /**
+         * SearchRequest
+         * @description What is looked for: text, an image, more of both with weights; what is given all counts.
+         * @example {
+         *       "facets": [
+         *         "camera"
+         *       ],
+         *       "limit": 20,
+         *       "text": "red circle iso:>=800 -people"
+         *     }
+         * @example {
+         *       "filters": {
+         *         "has": [
+         *           "place"
+         *         ],
+         *         "taken_from": "2024-05-01"
+         *       },
+         *       "mix": [
+         *         {
+         *           "text": "beach"
+         *         },
+         *         {
+         *           "text": "people",
+         *           "weight": -0.5
+         *         }
+         *       ],
+         *       "sort": "newest"
+         *     }
+         */
+        SearchRequest: {
+            /**
+             * Text
+             * @description In the query language.
+             */
+            text?: string | null;
+            /**
+             * Image Id
+             * @description An image to look for the like of.
+             */
+            image_id?: string | null;
+            /**
+             * Image Url
+             * @description The same, at a public http or https URL.
+             */
+            image_url?: string | null;
+            /**
+             * Mix
+             * @description More of both, with weights.
+             * @default []
+             */
+            mix: components["schemas"]["MixPart"][];
+            /** @description Conditions beside those of the text. */
+            filters?: components["schemas"]["Filters"] | null;
+            /**
+             * Sort
+             * @description Other than by relevance, the 500 most relevant are put in that order; a question of conditions alone has all in it, newest first by default.
+             * @default relevance
+             * @enum {string}
+             */
+            sort: "relevance" | "newest" | "oldest" | "largest" | "smallest";
+            /**
+             * Collection
+             * @description The server's own where it is left out.
+             */
+            collection?: string | null;
+            /**
+             * Limit
+             * @description Most hits in the answer.
+             * @default 50
+             */
+            limit: number;
+            /**
+             * Cursor
+             * @description next_cursor of the answer before.
+             */
+            cursor?: string | null;
+            /**
+             * Facets
+             * @description Fields to count: camera, lens, keywords, format, orientation, folders.
+             * @default []
+             */
+            facets: string[];
+        };
+        /**
          * State
          * @description Whether the server lives, or can answer.
          */
         State: {
             /** Status */
             status: string;
+        };
+        /**
+         * Suggestions
+         * @description Completions of the last word of a text, likeliest first.
+         */
+        Suggestions: {
+            /** Collection */
+            collection: string;
+            /** Completions */
+            completions: components["schemas"]["Completion"][];
         };
         /**
          * Timeline
@@ -1246,40 +1590,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": {
-                    /**
-                     * Text
-                     * @description In the query language.
-                     */
-                    text?: string | null;
-                    /**
-                     * Image Id
-                     * @description An image to look for the like of.
-                     */
-                    image_id?: string | null;
-                    /**
-                     * Collection
-                     * @description The server's own where it is left out.
-                     */
-                    collection?: string | null;
-                    /**
-                     * Limit
-                     * @description Most hits in the answer.
-                     * @default 50
-                     */
-                    limit?: number;
-                    /**
-                     * Cursor
-                     * @description next_cursor of the answer before.
-                     */
-                    cursor?: string | null;
-                    /**
-                     * Facets
-                     * @description Fields to count: camera, lens, keywords, format, orientation, folders.
-                     * @default []
-                     */
-                    facets?: string[];
-                };
+                "application/json": components["schemas"]["SearchRequest"];
                 "multipart/form-data": {
                     /**
                      * Text
@@ -1291,6 +1602,26 @@ export interface operations {
                      * @description An image to look for the like of.
                      */
                     image_id?: string | null;
+                    /**
+                     * Image Url
+                     * @description The same, at a public http or https URL.
+                     */
+                    image_url?: string | null;
+                    /**
+                     * Mix
+                     * @description More of both, with weights.
+                     * @default []
+                     */
+                    mix?: components["schemas"]["MixPart"][];
+                    /** @description Conditions beside those of the text. */
+                    filters?: components["schemas"]["Filters"] | null;
+                    /**
+                     * Sort
+                     * @description Other than by relevance, the 500 most relevant are put in that order; a question of conditions alone has all in it, newest first by default.
+                     * @default relevance
+                     * @enum {string}
+                     */
+                    sort?: "relevance" | "newest" | "oldest" | "largest" | "smallest";
                     /**
                      * Collection
                      * @description The server's own where it is left out.
@@ -1329,6 +1660,408 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description The query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description A key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not allowed: another site's page, a name that isn't this server's, or a reader's key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Unknown kind of content */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description The request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not available now; try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+        };
+    };
+    search_batch_api_v1_search_batch_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BatchRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchAnswer"];
+                };
+            };
+            /** @description The query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description A key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not allowed: another site's page, a name that isn't this server's, or a reader's key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Unknown kind of content */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description The request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not available now; try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+        };
+    };
+    suggest_api_v1_suggest_get: {
+        parameters: {
+            query?: {
+                /** @description What is typed so far. */
+                q?: string;
+                /** @description The server's own where it is left out. */
+                collection?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Suggestions"];
                 };
             };
             /** @description The query is wrong */

@@ -4,7 +4,7 @@ import { useTranslation } from "react-i18next";
 import { folderPath, folderQuery } from "../filters/folders";
 import type { Picture } from "../grid/feed";
 import { condition } from "../query/tokens";
-import { writeView } from "../state/url";
+import { ALL, writeView } from "../state/url";
 import styles from "./detail.module.css";
 import { bytes, megapixels, place, round, settings, taken } from "./facts";
 
@@ -19,7 +19,7 @@ export function Facts({ picture, onFind, children }: Props) {
   const { t, i18n } = useTranslation();
   const find = (q: string, said: ReactNode) => (
     <a
-      href={writeView({ q, like: null, drop: null, sort: null, collection: null, image: null })}
+      href={writeView({ ...ALL, q })}
       onClick={(event) => {
         if (event.metaKey || event.ctrlKey || event.shiftKey) return;
         event.preventDefault();

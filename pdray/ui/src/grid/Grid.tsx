@@ -29,7 +29,8 @@ interface Props {
   label: string;
 }
 
-const SETTLED_MS = 70; // a hand that drags the scroll bar is not asked what it passes
+const LOOK_MS = 80;
+const READING = 12; // pixels a millisecond: what a hand on the scroll bar passes faster isn't loaded
 const ROW = { phone: 118, laptop: 190, wide: 220 };
 
 function measureOf(width: number): Measure {
@@ -213,7 +214,7 @@ function useSteadyPlace(layout: Layout, margin: number, feed: Feed) {
 
 const HEADER_LINE = 70; // below the fixed header
 
-/** Loads the blocks that the window comes near, once the hand rests. */
+/** Loads the blocks that the window comes near. */
 function useLoading(feed: Feed, layout: Layout, margin: number) {
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -226,7 +227,7 @@ function useLoading(feed: Feed, layout: Layout, margin: number) {
       let near: number | null = null;
       for (let at = itemAt(items, y - high / 2); at < items.length; at++) {
         const item = items[at]!;
-        if (item.top > y + 2.5 * high) break;
+        if (item.top > y + 4 * high) break;
         near ??= item.section;
         if (item.kind === "block") {
           const key = feed.read().sections[item.section]?.key;
@@ -235,9 +236,20 @@ function useLoading(feed: Feed, layout: Layout, margin: number) {
       }
       if (near !== null) feed.forget(near);
     };
+    let seen = { y: window.scrollY, at: performance.now() };
     const later = () => {
+      const now = { y: window.scrollY, at: performance.now() };
+      const speed = Math.abs(now.y - seen.y) / Math.max(1, now.at - seen.at);
+      if (now.at - seen.at > LOOK_MS) {
+        seen = now;
+        if (speed < READING) {
+          clearTimeout(timer);
+          look();
+          return;
+        }
+      }
       clearTimeout(timer);
-      timer = setTimeout(look, SETTLED_MS);
+      timer = setTimeout(look, LOOK_MS);
     };
     timer = setTimeout(look, 0);
     window.addEventListener("scroll", later, { passive: true });

@@ -22,7 +22,7 @@ interface Answer {
 /** Hits of words and of an image: one section, best first. */
 export function searching(
   question: Question,
-  like: string | null,
+  example: { image_id: string | null; image_url: string | null },
   image: () => Promise<Blob | null>,
 ): Reading {
   return {
@@ -31,7 +31,8 @@ export function searching(
       const blob = await image();
       const asked = {
         ...(question.q ? { text: question.q } : {}),
-        ...(like ? { image_id: like } : {}),
+        ...(example.image_id ? { image_id: example.image_id } : {}),
+        ...(example.image_url ? { image_url: example.image_url } : {}),
         ...(question.collection ? { collection: question.collection } : {}),
         ...(question.sort ? { sort: question.sort } : {}),
         ...(cursor ? { cursor } : {}),

@@ -1,12 +1,7 @@
 /** A query as the parts that a person sees: chips for conditions, text for the rest. */
 
-/** What the query language knows, by how it is typed (pdray/search/language.py). */
-export const NAMES = ["camera", "make", "model", "lens", "tag", "format", "orientation", "folder"];
-export const NUMBERS = [
-  "iso", "rating", "width", "height", "size", "mp", "f", "focal", "exposure", "altitude",
-];
-export const PRESENCE = ["date", "place", "camera", "lens", "tag", "rating"];
-export const FIELDS: readonly string[] = [...NAMES, ...NUMBERS, "taken", "near", "has"];
+/** What has:… can ask for (pdray/search/language.py). */
+export const PRESENCE = ["date", "place", "camera", "lens", "tag", "rating", "caption"];
 
 export interface Chip {
   /** How it stands in the query. */

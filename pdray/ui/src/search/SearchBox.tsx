@@ -8,18 +8,17 @@ import {
   IconTag,
   IconX,
 } from "@tabler/icons-react";
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 
 import { queries } from "../api/queries";
-import { folderName } from "../filters/folders";
 import { join, split } from "../query/tokens";
 import { forgetQueries, pastQueries, rememberQuery } from "../state/history";
 import type { View } from "../state/url";
 import { Chip, ImageChip } from "./Chip";
 import styles from "./search.module.css";
-import { suggest, type Suggestion } from "./suggest";
+import { past, proposed, type Suggestion } from "./suggest";
 
 interface Props {
   view: View;
@@ -29,7 +28,8 @@ interface Props {
   onPick: (file: File) => void;
 }
 
-const ICONS = { past: IconClock, field: IconFilter, value: IconFilter, tag: IconTag, search: IconSearch };
+const ICONS = { past: IconClock, field: IconFilter, value: IconTag };
+const ADDRESS = /^https?:\/\/\S+$/;
 const ACCEPT = "image/*,.heic,.heif,.avif,.jp2,.tif,.tiff";
 
 /** The search box: words as text, conditions as chips, an image as a chip. */
@@ -50,15 +50,21 @@ export function SearchBox({ view, example, onSearch, onPick }: Props) {
 
   useHotkeys([["/", () => input.current?.focus()]]);
 
-  const search = (text: string, chips = parts.chips, more: Partial<View> = {}) => {
+  const search = (text: string, chips = parts.chips) => {
+    combobox.closeDropdown();
+    if (ADDRESS.test(text.trim())) {
+      // An address alone is that of an image to look for the like of.
+      setWords("");
+      onSearch({ q: join("", chips), web: text.trim(), like: null, drop: null });
+      return;
+    }
     const q = join(text, chips);
     rememberQuery(q);
-    combobox.closeDropdown();
-    onSearch({ q, ...more });
+    onSearch({ q });
   };
   const take = (suggestion: Suggestion) => {
     setWords(suggestion.words);
-    if (!suggestion.searches) {
+    if (suggestion.kind === "field") {
       input.current?.focus();
       combobox.openDropdown();
       return;
@@ -107,7 +113,7 @@ export function SearchBox({ view, example, onSearch, onPick }: Props) {
           <IconSearch className={styles.glass} size={19} stroke={1.8} aria-hidden />
           <div className={styles.inside}>
             {example && (
-              <ImageChip {...example} onRemove={() => onSearch({ like: null, drop: null })} />
+              <ImageChip {...example} onRemove={() => onSearch({ like: null, drop: null, web: null })} />
             )}
             {parts.chips.map((part, at) => (
               <Chip key={`${part.raw} ${at}`} part={part} onRemove={() => without(at)} />
@@ -138,7 +144,7 @@ export function SearchBox({ view, example, onSearch, onPick }: Props) {
                 onKeyDown={(event) => {
                   if (event.key === "Backspace" && words === "") {
                     if (parts.chips.length > 0) without(parts.chips.length - 1);
-                    else if (example) onSearch({ like: null, drop: null });
+                    else if (example) onSearch({ like: null, drop: null, web: null });
                   } else if (event.key === "Escape") {
                     if (combobox.dropdownOpened) combobox.closeDropdown();
                     else event.currentTarget.blur();
@@ -157,7 +163,7 @@ export function SearchBox({ view, example, onSearch, onPick }: Props) {
                 aria-label={t("search.clear")}
                 onClick={() => {
                   setWords("");
-                  onSearch({ q: "", like: null, drop: null, sort: null });
+                  onSearch({ q: "", like: null, drop: null, web: null, sort: null });
                   input.current?.focus();
                 }}
               >
@@ -241,18 +247,20 @@ function finished(text: string) {
 }
 
 function useSuggestions(words: string, before: string, view: View, wanted: boolean): Suggestion[] {
-  const { t } = useTranslation();
-  const { data } = useQuery({ ...queries.facets("", view.collection), enabled: wanted });
+  const { t, i18n } = useTranslation();
+  const typing = words !== before && words !== "";
+  const { data } = useQuery({
+    ...queries.suggestions(words, view.collection),
+    enabled: wanted && typing,
+    placeholderData: keepPreviousData,
+  });
   return useMemo(() => {
-    const typing = words !== before || words === "";
-    if (!wanted || !typing) return [];
-    return suggest(words, {
-      values: data?.facets ?? {},
-      past: pastQueries().filter((one) => one !== view.q),
-      explain: (field) => t(`field.${field}` as "field.camera"),
-      folder: folderName,
-      year: new Date().getFullYear(),
-    });
-  }, [words, before, wanted, data, view.q, t]);
+    if (!wanted || (!typing && words !== "")) return [];
+    const explain = (field: string) => t(`field.${field}` as "field.camera", "");
+    const queries = pastQueries().filter((one) => one !== view.q);
+    return [
+      ...past(words, queries),
+      ...(typing && data ? proposed(data.completions, explain, i18n.language) : []),
+    ];
+  }, [words, typing, wanted, data, view.q, t, i18n.language]);
 }
-

@@ -6,9 +6,8 @@ import { onReturn } from "../api/connection";
 import { queries } from "../api/queries";
 import { Feed } from "../grid/feed";
 import { browsing, searching } from "../grid/reading";
-import { hasWords } from "../query/tokens";
 import { findDropped } from "./dropped";
-import type { View } from "./url";
+import { ALL, isRanked, type View } from "./url";
 
 const KEPT = 6;
 const feeds = new Map<string, NamedFeed>();
@@ -25,8 +24,8 @@ export class NamedFeed extends Feed {
 
 /** What a view shows. Coming back to one that was just left finds it as it was. */
 export function useFeed(view: View): NamedFeed {
-  const { q, like, drop, sort, collection } = view;
-  const name = JSON.stringify([q, like, drop, sort, collection]);
+  const { q, like, drop, web, sort, collection } = view;
+  const name = JSON.stringify([q, like, drop, web, sort, collection]);
   const [again, setAgain] = useState(0);
   useEffect(() => onReturn(() => setAgain((count) => count + 1)), []);
   useEffect(() => {
@@ -38,21 +37,20 @@ export function useFeed(view: View): NamedFeed {
     feeds.delete(name);
     const failed = known?.read().state === "failed";
     const feed =
-      known && !failed ? known : new NamedFeed(name, readingOf({ q, like, drop, sort, collection }));
+      known && !failed ? known : new NamedFeed(name, readingOf({ ...ALL, q, like, drop, web, sort, collection }));
     feeds.set(name, feed);
     for (const [old, gone] of [...feeds].slice(0, -KEPT)) {
       gone.close();
       feeds.delete(old);
     }
     return feed;
-  }, [name, q, like, drop, sort, collection]);
+  }, [name, q, like, drop, web, sort, collection]);
 }
 
-function readingOf(view: Omit<View, "image">) {
-  const { q, like, drop, sort, collection } = view;
-  const question = { q, sort, collection };
-  if (!like && !drop && !hasWords(q)) return browsing(question);
-  return searching(question, like, async () => {
+function readingOf(view: View) {
+  const { like, drop, web } = view;
+  if (!isRanked(view)) return browsing(view);
+  return searching(view, { image_id: like, image_url: web }, async () => {
     if (!drop) return null;
     const found = await findDropped(drop);
     if (!found) throw new GoneImage();
@@ -83,10 +81,19 @@ export function useExample(view: View): { url: string | null; said: string } | n
       if (url) URL.revokeObjectURL(url);
     };
   }, [view.drop]);
+  if (view.web) return { url: null, said: webName(view.web) };
   if (view.like) return { url: liked?.thumbnail ?? null, said: t("search.likeThis") };
   if (view.drop) {
     const known = dropped?.id === view.drop ? dropped : null;
     return { url: known?.url ?? null, said: known?.name || t("search.yourImage") };
   }
   return null;
+}
+
+function webName(url: string): string {
+  try {
+    return new URL(url).host;
+  } catch {
+    return url;
+  }
 }

@@ -1,6 +1,8 @@
 import { useCallback, useMemo } from "react";
 import { useLocation, useSearch } from "wouter";
 
+import { hasWords } from "../query/tokens";
+
 /** What the address says: everything that makes a view the same when it is shared. */
 export interface View {
   /** The query, in the query language. */
@@ -9,6 +11,8 @@ export interface View {
   like: string | null;
   /** A dropped image, by the name that this browser keeps it under. */
   drop: string | null;
+  /** The address of an image on the web, which the server looks up. */
+  web: string | null;
   sort: string | null;
   collection: string | null;
   /** The image that is open. */
@@ -19,6 +23,7 @@ const NAMES: Record<keyof View, string> = {
   q: "q",
   like: "like",
   drop: "drop",
+  web: "web",
   sort: "sort",
   collection: "in",
   image: "image",
@@ -30,10 +35,19 @@ export function readView(search: string): View {
     q: found.get("q") ?? "",
     like: found.get("like"),
     drop: found.get("drop"),
+    web: found.get("web"),
     sort: found.get("sort"),
     collection: found.get("in"),
     image: found.get("image"),
   };
+}
+
+/** A view of everything, to change what should be else. */
+export const ALL: View = readView("");
+
+/** Whether hits are in the order of a match, rather than only fulfil conditions. */
+export function isRanked({ q, like, drop, web }: View): boolean {
+  return like !== null || drop !== null || web !== null || hasWords(q);
 }
 
 export function writeView(view: View): string {
