@@ -3,7 +3,6 @@
 import shutil
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import uvicorn
@@ -75,4 +74,4 @@ def page(chromium: Browser, server: str) -> Iterator[Page]:
 @pytest.fixture(scope="session")
 def axe() -> str:
     """The script that looks for what people who can't see or point stumble over."""
-    return Path(AXE).read_text("utf-8")
+    return AXE.read_text("utf-8")

@@ -1,4 +1,4 @@
-import { Badge, Button, Drawer, Select } from "@mantine/core";
+import { Badge, Button, Drawer, Select, VisuallyHidden } from "@mantine/core";
 import { useMediaQuery, useThrottledCallback } from "@mantine/hooks";
 import { IconAdjustmentsHorizontal, IconFolderPlus, IconPhotoOff } from "@tabler/icons-react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
@@ -50,6 +50,7 @@ export function Library() {
     (picture: Picture) => search({ ...ALL, collection: view.collection, like: picture.id }),
     [search, view.collection],
   );
+  const hrefOfPicture = useCallback((picture: Picture) => hrefOf({ image: picture.id }), [hrefOf]);
   const open = useOpening(go, view);
   useTitle(view);
   const fresh = useFresh(feed, view);
@@ -72,6 +73,7 @@ export function Library() {
           </aside>
         )}
         <main id="content">
+          <VisuallyHidden component="h1">{t("grid.label")}</VisuallyHidden>
           <Bar {...{ view, snapshot, filters }} onFilters={() => setFilters(!filters)} onChange={search} />
           {snapshot.notes.length > 0 && (
             <div className={styles.notes} role="status">
@@ -90,7 +92,7 @@ export function Library() {
               key={feed.name}
               feed={feed}
               snapshot={snapshot}
-              hrefOf={(picture) => hrefOf({ image: picture.id })}
+              hrefOf={hrefOfPicture}
               onOpen={open.open}
               onLike={like}
               label={t("grid.label")}

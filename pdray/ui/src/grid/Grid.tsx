@@ -2,6 +2,7 @@ import { Button } from "@mantine/core";
 import { useElementSize } from "@mantine/hooks";
 import { defaultRangeExtractor, useWindowVirtualizer } from "@tanstack/react-virtual";
 import {
+  memo,
   useCallback,
   useEffect,
   useLayoutEffect,
@@ -123,7 +124,7 @@ interface LineProps {
   reachable: string | null;
 }
 
-function Line({ item, section, measure, reachable, ...does }: LineProps) {
+const Line = memo(function Line({ item, section, measure, reachable, ...does }: LineProps) {
   const { t, i18n } = useTranslation();
   const place = { transform: `translateY(${item.top}px)` };
   switch (item.kind) {
@@ -182,7 +183,7 @@ function Line({ item, section, measure, reachable, ...does }: LineProps) {
       );
     }
   }
-}
+});
 
 /** What is at the top of the window stays there when heights above it change. */
 function useSteadyPlace(layout: Layout, margin: number, feed: Feed) {

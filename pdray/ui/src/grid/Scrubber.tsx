@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useRef, useState } from "react";
+import { memo, useCallback, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 
 import type { Section } from "./feed";
@@ -87,7 +87,7 @@ export function Scrubber({ layout, sections, margin }: Props) {
   );
 }
 
-function Years({ layout, sections, most, margin }: Props & { most: number }) {
+const Years = memo(function Years({ layout, sections, most, margin }: Props & { most: number }) {
   const high = useHeight() - 88;
   const shown = [];
   let last = -APART;
@@ -111,7 +111,7 @@ function Years({ layout, sections, most, margin }: Props & { most: number }) {
     );
   }
   return shown;
-}
+});
 
 function useScrolled(): number {
   const [y, setY] = useState(() => window.scrollY);

@@ -18,7 +18,7 @@ export function Header({ children }: { children?: ReactNode }) {
         {t("nav.skip")}
       </a>
       <header className={styles.header}>
-        <Link href="/" className={styles.brand!} aria-label={t("nav.home")}>
+        <Link href="/" className={styles.brand!} aria-label={`pdray: ${t("nav.home")}`}>
           <img src="/mark.svg" alt="" />
           <span>pdray</span>
         </Link>

@@ -1,14 +1,19 @@
-import { ActionIcon, Menu, Tooltip, useMantineColorScheme } from "@mantine/core";
+import {
+  ActionIcon,
+  type MantineColorScheme,
+  Menu,
+  Tooltip,
+  useMantineColorScheme,
+} from "@mantine/core";
 import {
   IconApi,
-  IconCheck,
   IconDeviceDesktop,
   IconKeyOff,
-  IconLanguage,
   IconMoon,
   IconSettings,
   IconSun,
 } from "@tabler/icons-react";
+import { useState } from "react";
 import { useTranslation } from "react-i18next";
 
 import { forgetKey, useKey } from "../api/key";
@@ -25,12 +30,12 @@ export function Settings() {
   const { t, i18n } = useTranslation();
   const { colorScheme, setColorScheme } = useMantineColorScheme();
   const key = useKey();
+  const [opened, setOpened] = useState(false);
   const icon = { size: 17, stroke: 1.7, "aria-hidden": true } as const;
-  const chosen = <IconCheck {...icon} />;
   return (
-    <Menu width={230} position="bottom-end" radius="md" shadow="md" zIndex={300}>
+    <Menu opened={opened} onChange={setOpened} width={230} position="bottom-end" radius="md" shadow="md" zIndex={300}>
       <Menu.Target>
-        <Tooltip label={t("settings.title")} openDelay={400}>
+        <Tooltip label={t("settings.title")} openDelay={400} disabled={opened}>
           <ActionIcon
             variant="subtle"
             color="gray"
@@ -44,33 +49,25 @@ export function Settings() {
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Label>{t("settings.theme")}</Menu.Label>
-        {SCHEMES.map(([scheme, Icon]) => (
-          <Menu.Item
-            key={scheme}
-            role="menuitemradio"
-            aria-checked={colorScheme === scheme}
-            leftSection={<Icon {...icon} />}
-            rightSection={colorScheme === scheme && chosen}
-            onClick={() => setColorScheme(scheme)}
-          >
-            {t(`settings.${scheme}`)}
-          </Menu.Item>
-        ))}
+        <Menu.RadioGroup
+          value={colorScheme}
+          onChange={(scheme) => setColorScheme(scheme as MantineColorScheme)}
+        >
+          {SCHEMES.map(([scheme, Icon]) => (
+            <Menu.RadioItem key={scheme} value={scheme} rightSection={<Icon {...icon} />}>
+              {t(`settings.${scheme}`)}
+            </Menu.RadioItem>
+          ))}
+        </Menu.RadioGroup>
         <Menu.Divider />
         <Menu.Label>{t("settings.language")}</Menu.Label>
-        {languages.map((code) => (
-          <Menu.Item
-            key={code}
-            role="menuitemradio"
-            aria-checked={i18n.language === code}
-            lang={code}
-            leftSection={<IconLanguage {...icon} />}
-            rightSection={i18n.language === code && chosen}
-            onClick={() => void chooseLanguage(code)}
-          >
-            {languageName(code)}
-          </Menu.Item>
-        ))}
+        <Menu.RadioGroup value={i18n.language} onChange={(code) => void chooseLanguage(code)}>
+          {languages.map((code) => (
+            <Menu.RadioItem key={code} value={code} lang={code}>
+              {languageName(code)}
+            </Menu.RadioItem>
+          ))}
+        </Menu.RadioGroup>
         <Menu.Divider />
         <Menu.Item component="a" href="/docs" leftSection={<IconApi {...icon} />}>
           {t("settings.docs")}

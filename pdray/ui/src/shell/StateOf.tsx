@@ -1,9 +1,10 @@
 import { Button } from "@mantine/core";
-import { IconAlertCircle, IconCloudOff, IconHourglass, IconKey } from "@tabler/icons-react";
+import { IconAlertCircle, IconCloudOff, IconHourglass, IconKey, IconPhotoOff } from "@tabler/icons-react";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
 import { ApiProblem, Unreachable } from "../api/client";
+import { GoneImage } from "../state/dropped";
 import styles from "./shell.module.css";
 
 interface Props {
@@ -40,6 +41,13 @@ export function StateOf({ error, onAgain }: { error: Error; onAgain: () => void 
     return (
       <State icon={<IconCloudOff {...look} />} title={t("state.offline")} live="alert">
         {t("state.offlineMore")}
+      </State>
+    );
+  }
+  if (error instanceof GoneImage) {
+    return (
+      <State icon={<IconPhotoOff {...look} />} title={t("state.gone")} live="alert">
+        {t("state.goneMore")}
       </State>
     );
   }

@@ -12,6 +12,9 @@ export interface Dropped {
   at: number;
 }
 
+/** The address names an image that was dropped on another machine, or long ago. */
+export class GoneImage extends Error {}
+
 const here = new Map<string, Dropped>(); // where storage is turned off, until the page closes
 
 /** Keeps an image and names it. What this browser can show is made smaller before it is sent. */

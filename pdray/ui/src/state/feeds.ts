@@ -6,7 +6,7 @@ import { onReturn } from "../api/connection";
 import { queries } from "../api/queries";
 import { Feed } from "../grid/feed";
 import { browsing, searching } from "../grid/reading";
-import { findDropped } from "./dropped";
+import { findDropped, GoneImage } from "./dropped";
 import { ALL, isRanked, type View } from "./url";
 
 const KEPT = 6;
@@ -57,9 +57,6 @@ function readingOf(view: View) {
     return found.blob;
   });
 }
-
-/** The address names an image that was dropped on another machine, or long ago. */
-export class GoneImage extends Error {}
 
 /** What the search box shows for the image that is looked for. */
 export function useExample(view: View): { url: string | null; said: string } | null {
