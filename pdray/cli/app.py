@@ -77,6 +77,7 @@ def index(
         typer.Option("--exclude", metavar="GLOB", help="Not these; may be said again."),
     ] = None,
     as_json: AsJson = False,
+    run_id: Annotated[str | None, typer.Option("--run-id", hidden=True)] = None,
 ) -> None:
     """Index what is new or changed. Run it again whenever you like."""
     from pdray.cli.indexing import run_index
@@ -89,6 +90,7 @@ def index(
         "allow_deletes": allow_deletes,
         "include": tuple(include or ()),
         "exclude": tuple(exclude or ()),
+        "run_id": run_id,
     }
     run_index(flags, sources, asked, as_json)
 

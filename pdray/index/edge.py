@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pdray.errors import IndexUnavailable
 from pdray.index.edge_filter import translate
 from pdray.index.edge_shard import config, create, load, one_line
-from pdray.index.filters import BY_DATE, Filter, by_count, undated
+from pdray.index.filters import NEWEST, Filter, Order, by_count, lacking
 from pdray.index.generations import (
     Current,
     broken,
@@ -136,12 +136,15 @@ class EdgeIndex:
             hnsw_ef=max(HNSW_EF, 2 * limit), acorn=edge.AcornSearchParams(enable=True)
         )
 
-    def browse(self, where: Filter | None = None, *, limit: int) -> list[Found]:
+    def browse(
+        self, where: Filter | None = None, *, limit: int, order: Order = NEWEST
+    ) -> list[Found]:
         """See Index."""
-        dated = self._page(where or Filter(), limit, edge.OrderBy(BY_DATE, edge.Direction.Desc))
-        if len(dated) < limit:
-            dated += self._page(undated(where), limit - len(dated), None)
-        return dated
+        way = edge.Direction.Desc if order.descending else edge.Direction.Asc
+        found = self._page(where or Filter(), limit, edge.OrderBy(order.field, way))
+        if len(found) < limit:
+            found += self._page(lacking(where, order.field), limit - len(found), None)
+        return found
 
     def _page(self, where: Filter, limit: int, order: Any) -> list[Found]:
         with self._saying("read"):
@@ -195,7 +198,11 @@ class EdgeIndex:
 
     def count(self, collection: str | None = None) -> int:
         """See Index."""
-        request = edge.CountRequest(exact=True, filter=translate(Filter(collection)))
+        return self.matches(Filter(collection))
+
+    def matches(self, where: Filter) -> int:
+        """See Index."""
+        request = edge.CountRequest(exact=True, filter=translate(where))
         with self._saying("read"):
             return int(self._shard.count(request))
 

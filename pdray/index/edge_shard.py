@@ -65,6 +65,9 @@ def _schema(kind: FieldType) -> Any:
         return edge.KeywordIndexParams(is_tenant=True)
     if kind == "text":
         return edge.TextIndexParams(lowercase=True, ascii_folding=True, phrase_matching=True)
+    if kind == "presence":
+        # Every index knows which points have a value; this one holds none of the texts.
+        return edge.PayloadSchemaType.Integer
     return getattr(edge.PayloadSchemaType, kind.capitalize())
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pdray.index.filters import Filter
+from pdray.index.filters import NEWEST, Filter, Order
 from pdray.index.ledger import Ledger
 from pdray.index.points import Point
 
@@ -70,10 +70,16 @@ class Index(Protocol):
         """The `limit` nearest by cosine, best first. Few matches are scanned exactly unasked."""
         ...
 
-    def browse(self, where: Filter | None = None, *, limit: int) -> list[Found]:
-        """Matches in order of when they were taken, newest first; those without a date come last,
-        in order of id. `score` is 0.
+    def browse(
+        self, where: Filter | None = None, *, limit: int, order: Order = NEWEST
+    ) -> list[Found]:
+        """Matches in an order, by default newest first; those without a value come last, in order
+        of id. `score` is 0.
         """
+        ...
+
+    def matches(self, where: Filter) -> int:
+        """The exact number of points that fulfil a filter."""
         ...
 
     def facet(

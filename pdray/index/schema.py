@@ -4,7 +4,7 @@ from typing import Literal
 
 FORMAT = 2  # of pdray's use of Qdrant; an index of another format is rebuilt
 
-FieldType = Literal["tenant", "keyword", "integer", "float", "datetime", "geo", "text"]
+FieldType = Literal["tenant", "keyword", "integer", "float", "datetime", "geo", "text", "presence"]
 
 # A filter may use these fields and no other: without an index a server refuses or crawls. A field
 # that is added here is indexed when an existing index is opened next. Each slows the
@@ -33,6 +33,7 @@ PAYLOAD_INDEXES: dict[str, FieldType] = {
     "taken_at": "datetime",
     "location": "geo",
     "text": "text",
+    "caption": "presence",
 }
 
 # Walking an HNSW graph under a filter loses neighbours (recall@10 of 0.33 was measured), while

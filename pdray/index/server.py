@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from qdrant_client import models
 
 from pdray.index.connection import Connection
-from pdray.index.filters import BY_DATE, Filter, by_count, undated
+from pdray.index.filters import NEWEST, Filter, Order, by_count, lacking
 from pdray.index.ledger import Ledger
 from pdray.index.points import Point, split_library_keys
 from pdray.index.protocol import Found, Payload, Stored
@@ -131,13 +131,16 @@ class ServerIndex:
         acorn = models.AcornSearchParams(enable=condition is not None)
         return models.SearchParams(hnsw_ef=max(HNSW_EF, 2 * limit), acorn=acorn)
 
-    def browse(self, where: Filter | None = None, *, limit: int) -> list[Found]:
+    def browse(
+        self, where: Filter | None = None, *, limit: int, order: Order = NEWEST
+    ) -> list[Found]:
         """See Index."""
-        newest = models.OrderBy(key=BY_DATE, direction=models.Direction.DESC)
-        dated = self._page(where or Filter(), limit, newest)
-        if len(dated) < limit:
-            dated += self._page(undated(where), limit - len(dated), None)
-        return dated
+        way = models.Direction.DESC if order.descending else models.Direction.ASC
+        by = models.OrderBy(key=order.field, direction=way)
+        found = self._page(where or Filter(), limit, by)
+        if len(found) < limit:
+            found += self._page(lacking(where, order.field), limit - len(found), None)
+        return found
 
     def _page(self, where: Filter, limit: int, order: models.OrderBy | None) -> list[Found]:
         records, _ = self._line.call(
@@ -201,7 +204,11 @@ class ServerIndex:
 
     def count(self, collection: str | None = None) -> int:
         """See Index."""
-        condition = translate(Filter(collection))
+        return self.matches(Filter(collection))
+
+    def matches(self, where: Filter) -> int:
+        """See Index."""
+        condition = translate(where)
         counted = self._line.call(
             lambda client: client.count(self._name, count_filter=condition, exact=True)
         )

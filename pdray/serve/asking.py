@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pdray.errors import PdrayError, UsageError
-from pdray.index.filters import BY_DATE, Dates, Filter, undated
-from pdray.index.points import instant
-from pdray.search.language import parse, unmatched
+from pdray.errors import PdrayError
+from pdray.index.filters import Filter
+from pdray.search.language import parse
 from pdray.search.query import FUSION_DEPTH, Query, narrowing, search
 from pdray.serve import cursor as cursors
 from pdray.serve.engine import Engine
@@ -20,8 +19,6 @@ from pdray.serve.shapes import (
     Facets,
     FacetValue,
     Hit,
-    Image,
-    Page,
     SearchRequest,
     image_fields,
 )
@@ -88,53 +85,6 @@ def similar(engine: Engine, id: str, limit: int) -> Answer:
             for rank, hit in enumerate(others, 1)
         ],
         took_ms={stage: round(ms, 3) for stage, ms in found.took_ms.items()},
-    )
-
-
-def browse(
-    engine: Engine, text: str | None, collection: str | None, limit: int, cursor: str | None
-) -> Page:
-    """Images that fulfil the conditions of a query, newest first."""
-    name = engine.named(collection)
-    said = parse(text or "")
-    if said.words or said.without:
-        raise UsageError(
-            "Browsing takes conditions alone, such as taken:2024; words are for searching."
-        )
-    seen: dict[str, Mapping[str, Any]] = {}
-    towers = engine.towers(name, seen)
-    question = cursors.digest("browse", name, text)
-    # Pages go on from a date; of those with the same date, and of those without, some were seen.
-    date, skip = "", 0
-    if cursor:
-        place = cursors.read(cursor, question, {"date": str, "skip": int})
-        date, skip = place["date"], place["skip"]
-        if date not in ("", "none") and instant(date) != date:
-            raise Problem(400, "bad-cursor", "The cursor is damaged: begin again.", "cursor")
-        if skip > 10 * DEEPEST:
-            raise Problem(400, "too-deep", "So far no page leads: add a condition.", "cursor")
-    where = narrowing(said, towers)
-    if date == "none":
-        where = undated(where)
-    elif date:
-        where = Filter(where.collection, (*where.must, Dates(lte=date)), where.must_not)
-    found = list(towers.browse(skip + limit + 1, where))
-    if date not in ("", "none") and len(found) <= skip + limit:
-        rest = skip + limit + 1 - len(found)
-        dateless = undated(Filter(where.collection, where.must[:-1], where.must_not))
-        found += towers.browse(rest, dateless)
-    shown = found[skip : skip + limit]
-    after = None
-    if len(found) > skip + limit and shown:
-        last = shown[-1].payload.get(BY_DATE, "none")
-        same = sum(1 for one in found[: skip + limit] if one.payload.get(BY_DATE, "none") == last)
-        after = cursors.write(question, date=last, skip=same)
-    return Page(
-        query=text,
-        collection=name,
-        images=[Image(**image_fields(one.id, one.payload)) for one in shown],
-        notes=list(unmatched(said.must, towers.values)),
-        next_cursor=after,
     )
 
 

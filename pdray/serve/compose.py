@@ -23,6 +23,7 @@ from pdray.ingest.run import index_target
 from pdray.serve import gate
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
+from pdray.serve.launching import settle
 
 NAME = "pdray"
 _ONGOING = 64  # requests in one replica; its threads take turns
@@ -33,6 +34,9 @@ class Replica:
     """The API in one process of Ray's."""
 
     def __init__(self, settings: Settings) -> None:
+        # Runs that are started here work on this very cluster.
+        address = settings.ray_address or ray.get_runtime_context().gcs_address
+        settings = replace(settings, ray_address=address)
         self._engine = Engine(settings, replace(index_target(settings), label="pdray serve"))
         self._engine.start()
 
@@ -113,3 +117,4 @@ def run(settings: Settings, ready: Callable[[str], None], ending: threading.Even
     with served(settings) as url:
         ready(url)
         ending.wait()
+        settle(settings)

@@ -5,7 +5,9 @@ commit. All that a request does here is plain and may block: call it from thread
 """
 
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ from pdray.catalog.catalog import Catalog
 from pdray.config import Settings
 from pdray.errors import IndexUnavailable, PdrayError
 from pdray.index.filters import Filter
+from pdray.index.following import follow
+from pdray.index.owner import Owner
 from pdray.index.protocol import Index, Stored
 from pdray.index.target import IndexTarget
 from pdray.records import ModelSpec, Thumbnail
@@ -42,6 +46,8 @@ class Engine:
         self._why = "The server is starting."
         self._ready = False
         self._catalog: Catalog | None = None
+        self._following: Owner | None = None
+        self.changes: Counter[str] = Counter()  # how often each collection's index has changed
         self._turn = threading.Lock()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
@@ -59,6 +65,8 @@ class Engine:
             for space in self._spaces.values():
                 space.close()
             self._spaces.clear()
+            if self._following:
+                self._following.release()
 
     def __enter__(self) -> "Engine":
         self.refresh()
@@ -88,6 +96,9 @@ class Engine:
         if self._catalog is None:
             self._catalog = Catalog.open(self.settings.workspace, absent=True)
         catalog = self._catalog
+        if self.embedded and self._following is None:
+            with suppress(IndexUnavailable):  # another server does: it holds the spaces too
+                self._following = follow(self.target)
         serving = {}
         for name in catalog.collections():
             found = pointer.current(catalog, name)
@@ -100,7 +111,9 @@ class Engine:
                 if space is None:
                     space = Space(catalog, self.target, spec, self.settings)
                     self._spaces[spec.space] = space
-                if space.follow(name, project=self.embedded) or not self.embedded:
+                changed = space.follow(name, project=self.embedded)
+                self.changes[name] += changed
+                if changed or not self.embedded:
                     self._values = {}
             except PdrayError as error:
                 failed = str(error)

@@ -83,7 +83,9 @@ def problem_of(error: Exception) -> Problem:
         case RequestValidationError():
             return _invalid(error.errors()[0])
         case HTTPException():
-            detail = f"There is nothing here: {error.detail}."
+            detail = f"There is nothing here: {str(error.detail).rstrip('.')}."
+            if error.status_code == 405:
+                detail = "What is here can't be asked in this way: see /docs."
             return Problem(error.status_code, f"http-{error.status_code}", detail)
     return Problem(500, "fault", f"A fault in pdray, {type(error).__name__}: see its log.")
 

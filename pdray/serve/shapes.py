@@ -1,7 +1,7 @@
 """What goes in and out of the API, as the OpenAPI document says it."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 from uuid import UUID
 
@@ -11,6 +11,7 @@ PREFIX = "/api/v1"
 MOST = 1_000  # hits of one answer
 FACETS = ("camera", "lens", "keywords", "format", "orientation", "folders")
 
+Sort = Literal["newest", "oldest", "largest", "smallest"]
 Limit = Annotated[int, Field(ge=1, le=MOST, description="Most hits in the answer.")]
 
 
@@ -95,13 +96,29 @@ class Answer(BaseModel):
 
 
 class Page(BaseModel):
-    """Images, newest first; those without a date come last."""
+    """Images in the order asked for; those without a date come last of newest and oldest."""
 
     query: str | None
     collection: str
     images: list[Image]
     notes: list[str] = []
     next_cursor: str | None = None
+
+
+class Month(BaseModel):
+    """How many images were taken in a month; `taken:` with it finds them."""
+
+    month: str = Field(examples=["2024-05"])
+    count: int
+
+
+class Timeline(BaseModel):
+    """The months that have images, newest first."""
+
+    collection: str
+    months: list[Month]
+    undated: int = Field(description="Images without a date.")
+    notes: list[str] = []
 
 
 class FacetAnswer(BaseModel):

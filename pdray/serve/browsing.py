@@ -1,0 +1,163 @@
+"""Browsing: images in an order that is not a search's, and when they were taken. It blocks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pdray.errors import UsageError
+from pdray.index.filters import (
+    BY_DATE,
+    NEWEST,
+    Dates,
+    Filter,
+    Order,
+    Range,
+    lacking,
+    with_condition,
+)
+from pdray.index.points import instant
+from pdray.index.protocol import Found, Index
+from pdray.search.language import parse, unmatched
+from pdray.search.query import narrowing
+from pdray.serve import cursor as cursors
+from pdray.serve.engine import Engine
+from pdray.serve.problems import Problem
+from pdray.serve.shapes import Image, Month, Page, Sort, Timeline, image_fields
+
+ORDERS: dict[Sort, Order] = {
+    "newest": NEWEST,
+    "oldest": Order(BY_DATE, descending=False),
+    "largest": Order("size"),
+    "smallest": Order("size", descending=False),
+}
+_MOST_SKIPPED = 100_000
+_NONE = "none"  # the place of what lacks the field
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page begins: at a value of the order's field, behind `skip` that have it as well."""
+
+    at: str = ""  # "" is the beginning
+    skip: int = 0
+
+
+def browse(
+    engine: Engine,
+    text: str | None,
+    collection: str | None,
+    sort: Sort,
+    limit: int,
+    cursor: str | None,
+) -> Page:
+    """Images that fulfil the conditions of a query, in an order."""
+    name = engine.named(collection)
+    said = parse(text or "")
+    if said.words or said.without:
+        raise UsageError(
+            "Browsing takes conditions alone, such as taken:2024; words are for searching."
+        )
+    towers = engine.towers(name, {})
+    question = cursors.digest("browse", name, text, sort)
+    start = Place(**cursors.read(cursor, question, {"at": str, "skip": int})) if cursor else Place()
+    shown, after = page(engine.index(name), narrowing(said, towers), ORDERS[sort], start, limit)
+    return Page(
+        query=text,
+        collection=name,
+        images=[Image(**image_fields(one.id, one.payload)) for one in shown],
+        notes=list(unmatched(said.must, towers.values)),
+        next_cursor=cursors.write(question, at=after.at, skip=after.skip) if after else None,
+    )
+
+
+def page(
+    index: Index, where: Filter, order: Order, start: Place, limit: int
+) -> tuple[list[Found], Place | None]:
+    """One page of matches and where the next begins. Pages go on from a value; of those that have
+    the same, and of those that have none, some were seen.
+    """
+    if start.skip > _MOST_SKIPPED:
+        raise Problem(400, "too-deep", "So far no page leads: add a condition.", "cursor")
+    wanted = start.skip + limit + 1
+    if start.at == _NONE:
+        found = index.browse(lacking(where, order.field), limit=wanted, order=order)
+    elif start.at:
+        found = index.browse(_from(where, order, start.at), limit=wanted, order=order)
+        if len(found) < wanted:
+            rest = wanted - len(found)
+            found += index.browse(lacking(where, order.field), limit=rest, order=order)
+    else:
+        found = index.browse(where, limit=wanted, order=order)
+    shown = found[start.skip : start.skip + limit]
+    if len(found) < wanted or not shown:
+        return shown, None
+    seen = [str(one.payload.get(order.field, _NONE)) for one in found[: wanted - 1]]
+    return shown, Place(seen[-1], seen.count(seen[-1]))
+
+
+def _from(where: Filter, order: Order, value: str) -> Filter:
+    """What comes at this value or behind it. Raises Problem for what is none."""
+    try:
+        if order.field != BY_DATE:
+            bound = float(int(value))
+            within = {"lte": bound} if order.descending else {"gte": bound}
+            return with_condition(where, Range(order.field, **within))
+        if instant(value) != value:
+            raise ValueError
+        if order.descending:
+            return with_condition(where, Dates(order.field, lte=value))
+        return with_condition(where, Dates(order.field, gte=value))
+    except (ValueError, OverflowError) as error:
+        raise Problem(400, "bad-cursor", "The cursor is damaged: begin again.", "cursor") from error
+
+
+def timeline(engine: Engine, text: str | None, collection: str | None) -> Timeline:
+    """How many matches were taken in each month that has any, newest first. The free words of the
+    query don't narrow. A month is what the condition taken:2024-05 finds.
+    """
+    name = engine.named(collection)
+    said, towers = parse(text or ""), engine.towers(name, {})
+    where, index = narrowing(said, towers), engine.index(name)
+    newest = index.browse(where, limit=1, order=ORDERS["newest"])
+    oldest = index.browse(where, limit=1, order=ORDERS["oldest"])
+    months: list[Month] = []
+    if newest and BY_DATE in newest[0].payload:
+        first, last = (_number(found[0].payload[BY_DATE]) for found in (oldest, newest))
+        total = _within(index, where, first, last + 1)
+        months = list(_months(index, where, first, last + 1, total))
+    return Timeline(
+        collection=name,
+        months=months,
+        undated=index.matches(lacking(where, BY_DATE)),
+        notes=list(unmatched(said.must, towers.values)),
+    )
+
+
+def _months(index: Index, where: Filter, first: int, end: int, total: int) -> Iterator[Month]:
+    """The months from `first` to before `end` that have any of their `total`, the last first.
+
+    Halved again and again, so that a date of the year 1 among those of today costs little.
+    """
+    if not total:
+        return
+    if end - first == 1:
+        yield Month(month=f"{first // 12:04}-{first % 12 + 1:02}", count=total)
+        return
+    middle = (first + end) // 2
+    later = _within(index, where, middle, end)
+    yield from _months(index, where, middle, end, later)
+    yield from _months(index, where, first, middle, total - later)
+
+
+def _within(index: Index, where: Filter, first: int, end: int) -> int:
+    # The calendar ends with the year 9999.
+    before = _first_day(end) if end < 12 * 10_000 else None
+    return index.matches(with_condition(where, Dates(gte=_first_day(first), lt=before)))
+
+
+def _first_day(month: int) -> str:
+    return f"{month // 12:04}-{month % 12 + 1:02}-01T00:00:00"
+
+
+def _number(taken: str) -> int:
+    """Months since the year 0."""
+    return 12 * int(taken[:4]) + int(taken[5:7]) - 1
