@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pdray.errors import IndexUnavailable
 from pdray.index.edge_filter import translate
 from pdray.index.edge_shard import config, create, load, one_line
-from pdray.index.filters import NEWEST, Filter, Order, by_count, lacking
+from pdray.index.filters import NEWEST, Filter, Order, Spot, by_count
 from pdray.index.generations import (
     Current,
     broken,
@@ -28,9 +28,10 @@ from pdray.index.generations import (
     write_current,
 )
 from pdray.index.ledger import Ledger
+from pdray.index.ordered import browse
 from pdray.index.owner import own
 from pdray.index.points import MACHINE_KEYS, Point, split_library_keys
-from pdray.index.protocol import Found, Payload, Stored
+from pdray.index.protocol import Found, Payload, Stored, Wanted
 from pdray.index.schema import EXACT_UP_TO, HNSW_EF
 from pdray.index.target import IndexTarget
 from pdray.index.vectors import checked, checked_query, distinct
@@ -50,10 +51,16 @@ class EdgeIndex:
     """
 
     def __init__(
-        self, shard: edge.EdgeShard, folder: Path, dim: int, on_close: Callable[[], None]
+        self,
+        shard: edge.EdgeShard,
+        folder: Path,
+        dim: int,
+        on_close: Callable[[], None],
+        exact_up_to: int = EXACT_UP_TO,
     ) -> None:
         self._shard, self._folder, self._dim = shard, folder, dim
         self._on_close = on_close
+        self._exact_up_to = exact_up_to  # matches of a filter
         self._writing = threading.RLock()
         self._closed = False
         self._ledger = Ledger(str(folder / "ledger"), before_mark=self.flush)
@@ -125,32 +132,47 @@ class EdgeIndex:
             )
         return [Found(str(hit.id), hit.score, hit.payload or {}) for hit in hits]
 
+    def search_many(self, wanted: Sequence[Wanted]) -> list[list[Found]]:
+        """See Index."""
+        return [self.search(vector, limit=limit, where=where) for vector, limit, where in wanted]
+
     def _params(self, condition: Any, limit: int, exact: bool) -> Any:
         if exact or not self._graph:
             return edge.SearchParams(exact=True)
         if condition is not None:
             matches = self._shard.count(edge.CountRequest(exact=False, filter=condition))
-            if matches <= EXACT_UP_TO:
+            if matches <= self._exact_up_to:
                 return edge.SearchParams(exact=True)
         return edge.SearchParams(
             hnsw_ef=max(HNSW_EF, 2 * limit), acorn=edge.AcornSearchParams(enable=True)
         )
 
     def browse(
-        self, where: Filter | None = None, *, limit: int, order: Order = NEWEST
+        self,
+        where: Filter | None = None,
+        *,
+        limit: int,
+        order: Order = NEWEST,
+        after: Spot | None = None,
     ) -> list[Found]:
         """See Index."""
-        way = edge.Direction.Desc if order.descending else edge.Direction.Asc
-        found = self._page(where or Filter(), limit, edge.OrderBy(order.field, way))
-        if len(found) < limit:
-            found += self._page(lacking(where, order.field), limit - len(found), None)
-        return found
+        return browse(self._page, where or Filter(), limit, order, after)
 
-    def _page(self, where: Filter, limit: int, order: Any) -> list[Found]:
+    def _page(
+        self, where: Filter, limit: int, order: Order | None, first: str | None
+    ) -> list[Found]:
+        by = None
+        if order is not None:
+            way = edge.Direction.Desc if order.descending else edge.Direction.Asc
+            by = edge.OrderBy(order.field, way)
         with self._saying("read"):
             records, _ = self._shard.scroll(
                 edge.ScrollRequest(
-                    limit=limit, filter=translate(where), with_payload=True, order_by=order
+                    offset=first,
+                    limit=limit,
+                    filter=translate(where),
+                    with_payload=True,
+                    order_by=by,
                 )
             )
         return [Found(str(record.id), 0.0, record.payload or {}) for record in records]
@@ -260,6 +282,7 @@ def open_edge(
     *,
     wait_seconds: float,
     optimise_from: int = OPTIMISE_FROM,
+    exact_up_to: int = EXACT_UP_TO,
 ) -> EdgeIndex:
     """Owns and opens the shard of a space; creates it where there is none."""
     folder = target.state_dir / "index" / space
@@ -274,7 +297,7 @@ def open_edge(
             raise broken(folder, f"its vectors have {current.dim} dimensions, not {dim}")
         sweep(folder, keep=current.generation)
         shard = load(folder, current.generation, config(dim, optimise_from))
-        return EdgeIndex(shard, folder / current.generation, dim, owner.release)
+        return EdgeIndex(shard, folder / current.generation, dim, owner.release, exact_up_to)
     except BaseException:
         owner.release()
         raise

@@ -133,6 +133,14 @@ class Order:
 NEWEST = Order()
 
 
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a point stands in an order: its value (None: it has none) and its id."""
+
+    value: str | float | None
+    id: str
+
+
 def with_condition(where: Filter, condition: Condition) -> Filter:
     """The same, narrowed further."""
     return Filter(where.collection, (*where.must, condition), where.must_not)

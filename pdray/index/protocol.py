@@ -7,11 +7,14 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pdray.index.filters import NEWEST, Filter, Order
+from pdray.index.filters import NEWEST, Filter, Order, Spot
 from pdray.index.ledger import Ledger
 from pdray.index.points import Point
 
 Payload = dict[str, Any]
+
+
+Wanted = tuple[NDArray[np.float32], int, Filter]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +73,20 @@ class Index(Protocol):
         """The `limit` nearest by cosine, best first. Few matches are scanned exactly unasked."""
         ...
 
+    def search_many(self, wanted: Sequence[Wanted]) -> list[list[Found]]:
+        """As `search` for each (vector, limit, filter), in order; on a server in one request."""
+        ...
+
     def browse(
-        self, where: Filter | None = None, *, limit: int, order: Order = NEWEST
+        self,
+        where: Filter | None = None,
+        *,
+        limit: int,
+        order: Order = NEWEST,
+        after: Spot | None = None,
     ) -> list[Found]:
-        """Matches in an order, by default newest first; those without a value come last, in order
-        of id. `score` is 0.
+        """Matches in an order, by default newest first, then by id; those without a value come
+        last. With `after` only those behind it. `score` is 0.
         """
         ...
 

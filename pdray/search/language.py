@@ -151,6 +151,11 @@ def telling(words: str) -> str:
     return " ".join(word for word in _fold(words) if word not in _EMPTY)
 
 
+def begins(value: str, typed: str) -> bool:
+    """Whether every word of what is typed begins one of the value's."""
+    return _holds(_fold(value), _fold(typed))
+
+
 def _holding(name: Named, values: Mapping[str, int]) -> list[str]:
     if name.field == "folders":
         return [path for path in values if _is_folder(path, name.value)]

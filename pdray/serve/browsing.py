@@ -1,7 +1,7 @@
 """Browsing: images in an order that is not a search's, and when they were taken. It blocks."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from uuid import UUID
 
 from pdray.errors import UsageError
 from pdray.index.filters import (
@@ -10,7 +10,7 @@ from pdray.index.filters import (
     Dates,
     Filter,
     Order,
-    Range,
+    Spot,
     lacking,
     with_condition,
 )
@@ -29,16 +29,6 @@ ORDERS: dict[Sort, Order] = {
     "largest": Order("size"),
     "smallest": Order("size", descending=False),
 }
-_MOST_SKIPPED = 100_000
-_NONE = "none"  # the place of what lacks the field
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a page begins: at a value of the order's field, behind `skip` that have it as well."""
-
-    at: str = ""  # "" is the beginning
-    skip: int = 0
 
 
 def browse(
@@ -58,54 +48,48 @@ def browse(
         )
     towers = engine.towers(name, {})
     question = cursors.digest("browse", name, text, sort)
-    start = Place(**cursors.read(cursor, question, {"at": str, "skip": int})) if cursor else Place()
-    shown, after = page(engine.index(name), narrowing(said, towers), ORDERS[sort], start, limit)
+    order = ORDERS[sort]
+    start = read(order, **cursors.read(cursor, question, WRITTEN)) if cursor else None
+    shown, after = page(engine.index(name), narrowing(said, towers), order, start, limit)
     return Page(
         query=text,
         collection=name,
         images=[Image(**image_fields(one.id, one.payload)) for one in shown],
         notes=list(unmatched(said.must, towers.values)),
-        next_cursor=cursors.write(question, at=after.at, skip=after.skip) if after else None,
+        next_cursor=cursors.write(question, **written(after)) if after else None,
     )
 
 
 def page(
-    index: Index, where: Filter, order: Order, start: Place, limit: int
-) -> tuple[list[Found], Place | None]:
-    """One page of matches and where the next begins. Pages go on from a value; of those that have
-    the same, and of those that have none, some were seen.
-    """
-    if start.skip > _MOST_SKIPPED:
-        raise Problem(400, "too-deep", "So far no page leads: add a condition.", "cursor")
-    wanted = start.skip + limit + 1
-    if start.at == _NONE:
-        found = index.browse(lacking(where, order.field), limit=wanted, order=order)
-    elif start.at:
-        found = index.browse(_from(where, order, start.at), limit=wanted, order=order)
-        if len(found) < wanted:
-            rest = wanted - len(found)
-            found += index.browse(lacking(where, order.field), limit=rest, order=order)
-    else:
-        found = index.browse(where, limit=wanted, order=order)
-    shown = found[start.skip : start.skip + limit]
-    if len(found) < wanted or not shown:
+    index: Index, where: Filter, order: Order, after: Spot | None, limit: int
+) -> tuple[list[Found], Spot | None]:
+    """One page of matches, and behind which the next begins."""
+    found = index.browse(where, limit=limit + 1, order=order, after=after)
+    shown = found[:limit]
+    if len(found) <= limit:
         return shown, None
-    seen = [str(one.payload.get(order.field, _NONE)) for one in found[: wanted - 1]]
-    return shown, Place(seen[-1], seen.count(seen[-1]))
+    return shown, Spot(shown[-1].payload.get(order.field), shown[-1].id)
 
 
-def _from(where: Filter, order: Order, value: str) -> Filter:
-    """What comes at this value or behind it. Raises Problem for what is none."""
+def written(spot: Spot) -> dict[str, str]:
+    """A spot as part of a cursor."""
+    return {"at": "" if spot.value is None else str(spot.value), "id": spot.id}
+
+
+WRITTEN: dict[str, type] = {"at": str, "id": str}
+
+
+def read(order: Order, at: str, id: str) -> Spot:
+    """The inverse of `written`. Raises Problem for what is none."""
     try:
-        if order.field != BY_DATE:
-            bound = float(int(value))
-            within = {"lte": bound} if order.descending else {"gte": bound}
-            return with_condition(where, Range(order.field, **within))
-        if instant(value) != value:
-            raise ValueError
-        if order.descending:
-            return with_condition(where, Dates(order.field, lte=value))
-        return with_condition(where, Dates(order.field, gte=value))
+        UUID(id)
+        if not at:
+            return Spot(None, id)
+        if order.field == BY_DATE:
+            if instant(at) != at:
+                raise ValueError
+            return Spot(at, id)
+        return Spot(float(int(at)), id)
     except (ValueError, OverflowError) as error:
         raise Problem(400, "bad-cursor", "The cursor is damaged: begin again.", "cursor") from error
 

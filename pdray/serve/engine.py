@@ -21,7 +21,7 @@ from pdray.errors import IndexUnavailable, PdrayError
 from pdray.index.filters import Filter
 from pdray.index.following import follow
 from pdray.index.owner import Owner
-from pdray.index.protocol import Index, Stored
+from pdray.index.protocol import Index, Stored, Wanted
 from pdray.index.target import IndexTarget
 from pdray.records import ModelSpec, Thumbnail
 from pdray.search.query import Towers
@@ -174,6 +174,11 @@ class Engine:
             seen.update((one.id, one.payload) for one in found)
             return found
 
+        def find_many(wanted: Sequence[Wanted]) -> Sequence[Sequence[Any]]:
+            lists = index.search_many(wanted)
+            seen.update((one.id, one.payload) for found in lists for one in found)
+            return lists
+
         def browse(limit: int, where: Filter) -> Sequence[Any]:
             found = index.browse(where, limit=limit)
             seen.update((one.id, one.payload) for one in found)
@@ -186,6 +191,7 @@ class Engine:
             browse=browse,
             values=lambda field: self.values(collection, field),
             scope=collection,
+            find_many=None if self.embedded else find_many,
         )
 
     def values(self, collection: str, field: str) -> Mapping[str, int]:

@@ -48,9 +48,9 @@ class Problem(Exception):
         self.status, self.code, self.detail, self.field = status, code, detail, field
 
 
-def respond(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
-    """The response of a problem; 503 says when to come back."""
-    document = ProblemDocument(
+def document_of(problem: Problem) -> ProblemDocument:
+    """A problem as it is answered."""
+    return ProblemDocument(
         type=f"urn:pdray:{problem.code}",
         title=_TITLES.get(problem.status, "The request failed"),
         status=problem.status,
@@ -58,6 +58,11 @@ def respond(problem: Problem, headers: Mapping[str, str] | None = None) -> Respo
         code=problem.code,
         field=problem.field,
     )
+
+
+def respond(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    """The response of a problem; 503 says when to come back."""
+    document = document_of(problem)
     more = {"Retry-After": str(RETRY_SECONDS)} if problem.status == 503 else {}
     return JSONResponse(
         document.model_dump(),

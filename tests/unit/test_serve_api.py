@@ -8,33 +8,12 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from pdray.config import Settings, load
 from pdray.ingest.run import index_target
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
-from tests.served import Made, make
+from tests.served import Made, settings_of
 
 API = "/api/v1"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """Scenes, committed and not yet in any index."""
-    return make(tmp_path_factory.mktemp("served"))
-
-
-def settings_of(made: Made, **more: object) -> Settings:
-    return load({"workspace": str(made.workspace), **more}, environ={}, cwd=made.workspace)
-
-
-@pytest.fixture(scope="module")
-def client(made: Made) -> Iterator[TestClient]:
-    settings = settings_of(made)
-    with (
-        Engine(settings, index_target(settings)) as engine,
-        TestClient(build_app(engine), base_url="http://127.0.0.1") as client,
-    ):
-        yield client
 
 
 def post(client: TestClient, **asked: Any) -> Any:

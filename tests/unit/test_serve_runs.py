@@ -4,7 +4,7 @@ little to do, so that only one starts Ray.
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +21,12 @@ from pdray.ingest.run import index_target
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
 from pdray.serve.launching import Wish
-from tests.served import Made, make
-from tests.unit.test_serve_api import API, problem, settings_of
+from tests.served import Made, settings_of
+from tests.unit.test_serve_api import API, problem
 
 DEADLINE = 60.0
 WS = f"ws://127.0.0.1{API}"
 _TICK = threading.Event()
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """Scenes, committed and not yet in any index."""
-    return make(tmp_path_factory.mktemp("served"))
-
-
-@pytest.fixture(scope="module")
-def client(made: Made) -> Iterator[TestClient]:
-    settings = settings_of(made, ingest_encoders=1)
-    with (
-        Engine(settings, index_target(settings)) as engine,
-        TestClient(build_app(engine), base_url="http://127.0.0.1") as client,
-    ):
-        yield client
 
 
 def until(look: Callable[[], Any], what: str) -> Any:

@@ -1,6 +1,8 @@
 """Search, facets, and what the search box needs."""
 
+import asyncio
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -9,11 +11,22 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool as in_thread
 from starlette.datastructures import UploadFile
 
-from pdray.serve import asking
+from pdray.serve import asking, suggesting
+from pdray.serve.asking import Images
 from pdray.serve.engine import Engine
 from pdray.serve.problems import Problem
 from pdray.serve.routes.documents import Conditions, Name, routes
-from pdray.serve.shapes import Answer, FacetAnswer, SearchRequest
+from pdray.serve.shapes import (
+    Answer,
+    BatchAnswer,
+    BatchRequest,
+    FacetAnswer,
+    SearchRequest,
+    Suggestions,
+)
+from pdray.serve.web_image import fetch
+
+_MOST_URLS = 8
 
 
 def router(engine: Engine) -> APIRouter:
@@ -33,11 +46,31 @@ def router(engine: Engine) -> APIRouter:
 
     @api.post("/search", openapi_extra={"requestBody": body})
     async def search(request: Request) -> Answer:
-        """Searches by text in the query language, by an image that is known or uploaded, or by
-        both. A query of conditions alone answers newest first.
+        """Searches by text in the query language, by images that are known, uploaded or at a URL,
+        by weighted mixes of these, or by conditions alone, which answer newest first.
         """
         asked, upload = await _asked(request)
-        return await in_thread(asking.answer, engine, asked, upload)
+        images = Images(upload, await _fetched(engine, [asked]))
+        return await in_thread(asking.answer, engine, asked, images)
+
+    @api.post("/search/batch")
+    async def search_batch(request: BatchRequest) -> BatchAnswer:
+        """Answers many questions at once: their texts go through the model together, and a Qdrant
+        server is asked in one request. A question that is wrong has its problem as its answer.
+        """
+        fetched = await _fetched(engine, request.searches)
+        return await in_thread(asking.answer_many, engine, request.searches, fetched)
+
+    @api.get("/suggest")
+    async def suggest(
+        q: Annotated[
+            str, Query(max_length=2_000, description="What is typed so far.", examples=["cam"])
+        ] = "",
+        collection: Name = None,
+        limit: Annotated[int, Query(ge=1, le=100)] = 12,
+    ) -> Suggestions:
+        """What the last word of a text may become: fields, and values that images have."""
+        return await in_thread(suggesting.suggest, engine, q, collection, limit)
 
     @api.get("/facets")
     async def facets(
@@ -49,6 +82,16 @@ def router(engine: Engine) -> APIRouter:
         return await in_thread(asking.facets, engine, q, collection, field)
 
     return api
+
+
+async def _fetched(engine: Engine, asked: Sequence[SearchRequest]) -> dict[str, bytes]:
+    """What the URLs of these questions lead to."""
+    urls = {one.image_url for one in asked} | {part.image_url for one in asked for part in one.mix}
+    some = sorted(url for url in urls if url is not None)
+    if len(some) > _MOST_URLS:
+        raise Problem(400, "too-many-urls", f"A request names {_MOST_URLS} URLs at most.")
+    found = await asyncio.gather(*(fetch(engine.settings, url) for url in some))
+    return dict(zip(some, found, strict=True))
 
 
 async def _asked(request: Request) -> tuple[SearchRequest, bytes | None]:
@@ -64,6 +107,8 @@ async def _asked(request: Request) -> tuple[SearchRequest, bytes | None]:
         for name, value in form.multi_items():
             if name == "facets":
                 fields.setdefault(name, []).append(str(value))
+            elif name in ("mix", "filters"):
+                fields[name] = _document(name, value)
             elif name != "image":
                 fields[name] = str(value)
             elif isinstance(value, UploadFile):
@@ -71,6 +116,13 @@ async def _asked(request: Request) -> tuple[SearchRequest, bytes | None]:
             else:
                 raise Problem(422, "invalid", "image: send it as a file.", "image")
         return _checked(json.dumps(fields).encode()), upload
+
+
+def _document(name: str, value: UploadFile | str) -> Any:
+    try:
+        return json.loads(value if isinstance(value, str) else "")
+    except (ValueError, RecursionError) as error:
+        raise Problem(422, "invalid", f"{name}: send it as JSON.", name) from error
 
 
 def _checked(body: bytes) -> SearchRequest:
