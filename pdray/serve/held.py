@@ -5,7 +5,7 @@ An embedded index has one owner, so whoever holds it also brings in what runs co
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -124,7 +124,7 @@ class Held:
         return changed > 0
 
     def _others_wrote(self, catalog: Catalog, name: str, spec: ModelSpec) -> bool:
-        """Whether a server's index may have changed since the last look: runs write it themselves."""
+        """Whether a server's index may have changed since the last look: runs write to it."""
         applied = len(self._open[spec.space][0].ledger.applied())
         before, self._ledgers[name] = self._ledgers.get(name), applied
         return applied != before or lease.holder(catalog, name) is not None

@@ -59,9 +59,7 @@ def measure(
 def _drive(
     url: str, requests: Sequence[bytes], concurrency: int, seconds: float, again: bool
 ) -> Load:
-    return asyncio.run(
-        drive(url, requests, concurrency=concurrency, seconds=seconds, again=again)
-    )
+    return asyncio.run(drive(url, requests, concurrency=concurrency, seconds=seconds, again=again))
 
 
 async def drive(
@@ -73,7 +71,7 @@ async def drive(
     again: bool = False,
     check: Check | None = None,
 ) -> Load:
-    """Sends the requests in order (`again`: over and over) until they or the seconds are used up."""
+    """Sends the requests in order (`again`: over and over) until they or the seconds are over."""
     parts = urlsplit(url)
     found, numbers = Load(), iter(range(10**12 if again else len(requests)))
     began = time.perf_counter()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pdray.catalog.catalog import Catalog
 from pdray.errors import IndexUnavailable
-from pdray.index.filters import NEWEST, Filter, Order
+from pdray.index.filters import NEWEST, Filter, Order, Spot
 from pdray.index.ledger import Ledger
 from pdray.index.points import Point
 from pdray.index.protocol import Found, Index, Payload, Stored, Wanted
@@ -98,10 +98,15 @@ class SharedIndex:
         return self._call("search_many", list(wanted))  # type: ignore[no-any-return]
 
     def browse(
-        self, where: Filter | None = None, *, limit: int, order: Order = NEWEST
+        self,
+        where: Filter | None = None,
+        *,
+        limit: int,
+        order: Order = NEWEST,
+        after: Spot | None = None,
     ) -> list[Found]:
         """See Index."""
-        return self._call("browse", where, limit=limit, order=order)  # type: ignore[no-any-return]
+        return self._call("browse", where, limit=limit, order=order, after=after)  # type: ignore[no-any-return]
 
     def matches(self, where: Filter) -> int:
         """See Index."""

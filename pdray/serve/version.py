@@ -23,7 +23,7 @@ class Version:
         self._memory: mmap.mmap | bytearray = bytearray(_NUMBER.size)
         if path is not None:
             self._memory = _mapped(path)
-        # No number of an earlier process comes again, as long as it made under 10^9 changes a second.
+        # No number of an earlier process comes again: none makes 10^9 changes a second.
         _NUMBER.pack_into(self._memory, 0, max(time.time_ns(), self.now + 1))
 
     @property

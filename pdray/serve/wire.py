@@ -1,7 +1,7 @@
 """Calls between processes of this machine over a socket in the file system.
 
-A tenth of a millisecond there and back, where a call of a Ray actor takes one and a half. Frames are
-a length and a pickle: only this user's processes can reach the socket's folder (meeting.py).
+A tenth of a millisecond there and back, where a call of a Ray actor takes ten. Frames are a
+length and a pickle: only this user's processes can reach the socket's folder (meeting.py).
 """
 
 import pickle
@@ -24,7 +24,7 @@ Methods = Mapping[str, Callable[..., Any]]
 
 
 class Listener:
-    """Answers calls with `methods`, a thread a connection. A method that yields answers piecemeal."""
+    """Answers calls with `methods`, a thread a connection. One that yields answers in pieces."""
 
     def __init__(self, path: Path, methods: Methods) -> None:
         self._path, self._methods = path, methods
