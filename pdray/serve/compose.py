@@ -14,9 +14,10 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import anyio.from_thread
 import ray
@@ -33,16 +34,27 @@ from pdray.ingest.run import index_target
 from pdray.records import ModelSpec
 from pdray.serve import gate, observing
 from pdray.serve.app import build_app
+from pdray.serve.benchmark import StubIndexes, noop
 from pdray.serve.engine import Engine
+from pdray.serve.held import Indexes
 from pdray.serve.launching import settle
 from pdray.serve.meeting import place
 from pdray.serve.owner import Owner
 from pdray.serve.pixels import ImageTower
 from pdray.serve.shared import Shared
 from pdray.serve.space import Pixels, Vectors
+from pdray.serve.waiting import ready_or_not
 
 NAME = "pdray"
 _ONGOING = 64  # requests in one replica; its threads take turns
+# Where a replica finds its indexes: in their owner's process, or in its own, from which a Qdrant
+# server is asked too. The last is for measuring what the first costs.
+Reach = Literal["shared", "held", "stub"]
+_REACHED: dict[Reach, Callable[[Path], Indexes | None]] = {
+    "shared": Shared,
+    "held": lambda _: None,
+    "stub": lambda _: StubIndexes(),
+}
 _IMAGE_SECONDS = 60.0  # for one image, the start of an encoder included
 _MIB = 1 << 20
 
@@ -60,7 +72,7 @@ FAST = {
 class Replica:
     """The API in one process of Ray's."""
 
-    def __init__(self, settings: Settings, images: Any, *_holder: Any) -> None:
+    def __init__(self, settings: Settings, images: Any, reach: Reach, *_owner: Any) -> None:
         observing.configure(settings.serve.log_file)
         # Runs that are started here work on this very cluster.
         address = settings.ray_address or ray.get_runtime_context().gcs_address
@@ -68,8 +80,7 @@ class Replica:
         target = _target(settings)
         self._images = images
         folder = place(target)
-        shared = Shared(folder) if target.url is None else None
-        self._engine = Engine(settings, target, shared, self._encode, folder)
+        self._engine = Engine(settings, target, _REACHED[reach](folder), self._encode, folder)
         self._engine.start()
 
     def __serve_build_asgi_app__(self) -> FastAPI:
@@ -116,8 +127,9 @@ class ImageEncoder:
 
     async def encode(self, spec: ModelSpec, pixels: Pixels) -> Vectors:
         """The vector (dim,) of the pixels of one image."""
-        vectors: Vectors = await asyncio.wrap_future(self._tower.submit(spec, pixels))
-        return vectors[0]
+        vectors = await asyncio.wrap_future(self._tower.submit(spec, pixels))
+        vector: Vectors = vectors[0]
+        return vector
 
     def _rest(self) -> None:
         while not self._ending.wait(1.0):
@@ -159,7 +171,7 @@ def application(arguments: dict[str, Any]) -> Any:
     return placed(settings)
 
 
-def placed(settings: Settings) -> Any:
+def placed(settings: Settings, reach: Reach | None = None) -> Any:
     """The Serve application of these settings. Raises UsageError where it can't be placed."""
     nodes = [node for node in ray.nodes() if node["Alive"]] if ray.is_initialized() else []
     embedded = settings.qdrant.url is None
@@ -181,10 +193,11 @@ def placed(settings: Settings) -> Any:
         {"num_cpus": 0.1},
         _scaling(settings.serve.min_replicas, most),
     )(serve.ingress()(Replica))
-    if not embedded:
-        return search.bind(settings, images)
+    reach = reach or ("shared" if embedded else "held")
+    if reach != "shared":
+        return search.bind(settings, images, reach)
     index = _deployment("index", {"num_cpus": 0.1}, None)(IndexOwner).bind(settings)
-    return search.bind(settings, images, index)
+    return search.bind(settings, images, reach, index)
 
 
 def _deployment(name: str, resources: dict[str, Any], scaling: dict[str, Any] | None) -> Any:
@@ -214,20 +227,52 @@ def _scaling(least: int, most: int) -> dict[str, Any] | None:
     }
 
 
+class Noop:
+    """What the benchmark compares with."""
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        return noop()
+
+
 @contextmanager
 def served(settings: Settings) -> Iterator[str]:
     """Serves for the block; gives the URL once it answers. Nothing runs on when the block ends."""
     gate.check(settings)
-    with started(settings.serve.host, settings.serve.port) as url:
-        try:
-            serve.run(placed(settings), name=NAME, route_prefix="/")
-            yield url
-        finally:
-            serve.delete(NAME)  # the owner closes its index; all else ends with Ray
+    with _started(settings.serve.host, settings.serve.port) as url, _deployed(placed(settings)):
+        yield url
 
 
 @contextmanager
-def started(host: str, port: int) -> Iterator[str]:
+def measured(settings: Settings) -> Iterator[Callable[[str], AbstractContextManager[str]]]:
+    """For the benchmark: gives what serves one thing after the other, by its name there."""
+    reach: dict[str, Reach] = {"edge": "shared", "in_replica": "held", "stub": "stub"}
+    with _started(settings.serve.host, settings.serve.port) as url:
+
+        @contextmanager
+        def serving(name: str) -> Iterator[str]:
+            if name == "noop":
+                app = _deployment("search", {"num_cpus": 0.1}, None)(serve.ingress()(Noop)).bind()
+            else:
+                app = placed(settings, reach[name])
+            with _deployed(app):
+                if why := ready_or_not(url):
+                    raise IndexUnavailable(why)
+                yield url
+
+        yield serving
+
+
+@contextmanager
+def _deployed(app: Any) -> Iterator[None]:
+    try:
+        serve.run(app, name=NAME, route_prefix="/")
+        yield
+    finally:
+        serve.delete(NAME)  # the owner closes its index; all else ends with Ray
+
+
+@contextmanager
+def _started(host: str, port: int) -> Iterator[str]:
     """A Ray of its own with an empty Serve for the block."""
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"ray\.")
     for name, value in FAST.items():

@@ -31,7 +31,7 @@ class Observed:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
+        request_id, given = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         began, status = perf_counter(), 0
 
@@ -39,8 +39,8 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [pair for pair in message["headers"] if pair[0].lower() != _HEADER]
-                message["headers"] = [*headers, (_HEADER, request_id.encode())]
+                if not given:  # who gave it says it again by itself: Serve's proxy does
+                    message["headers"] = [*message["headers"], (_HEADER, request_id.encode())]
             await send(message)
 
         try:
@@ -49,12 +49,12 @@ class Observed:
             _note(scope, status, perf_counter() - began, request_id)
 
 
-def _request_id(scope: Scope) -> str:
+def _request_id(scope: Scope) -> tuple[str, bool]:
     """The caller's own, where it is one that may stand in a log; else a new one."""
     for name, value in scope["headers"]:
         if name == _HEADER and _ID.fullmatch(value):
-            return str(value.decode())
-    return secrets.token_hex(8)
+            return str(value.decode()), True
+    return secrets.token_hex(8), False
 
 
 def _note(scope: Scope, status: int, seconds: float, request_id: str) -> None:
