@@ -11,6 +11,7 @@ index is reached over a socket (wire.py): Serve only places, watches and restart
 import asyncio
 import logging
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -27,8 +28,10 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.schema import LoggingConfig
 
+from pdray import log
+from pdray.catalog.catalog import Catalog
 from pdray.config import Settings, load
-from pdray.errors import IndexUnavailable, ModelUnavailable, UsageError
+from pdray.errors import IndexUnavailable, ModelUnavailable, PdrayError, UsageError
 from pdray.index.target import IndexTarget
 from pdray.ingest.run import index_target
 from pdray.records import ModelSpec
@@ -36,7 +39,7 @@ from pdray.serve import gate, observing
 from pdray.serve.app import build_app
 from pdray.serve.benchmark import StubIndexes, noop
 from pdray.serve.engine import Engine
-from pdray.serve.held import Indexes
+from pdray.serve.held import Indexes, models
 from pdray.serve.launching import settle
 from pdray.serve.meeting import place
 from pdray.serve.owner import Owner
@@ -56,6 +59,8 @@ _REACHED: dict[Reach, Callable[[Path], Indexes | None]] = {
     "stub": lambda _: StubIndexes(),
 }
 _IMAGE_SECONDS = 60.0  # for one image, the start of an encoder included
+_TEXTS_FIRST_SECONDS = 3.0
+_SWITCH_SECONDS = 0.0005  # a thread that is waited for gets its turn sooner
 _MIB = 1 << 20
 
 # How Serve's processes talk, read where they start. Request and answer go from proxy to replica as
@@ -74,6 +79,7 @@ class Replica:
 
     def __init__(self, settings: Settings, images: Any, reach: Reach, *_owner: Any) -> None:
         observing.configure(settings.serve.log_file)
+        sys.setswitchinterval(_SWITCH_SECONDS)
         # Runs that are started here work on this very cluster.
         address = settings.ray_address or ray.get_runtime_context().gcs_address
         settings = replace(settings, ray_address=address)
@@ -121,9 +127,9 @@ class ImageEncoder:
 
     def __init__(self, settings: Settings) -> None:
         observing.configure(settings.serve.log_file)
-        self._tower = ImageTower(settings)
+        self._settings, self._tower = settings, ImageTower(settings)
         self._ending = threading.Event()
-        threading.Thread(target=self._rest, daemon=True).start()
+        threading.Thread(target=self._keep, name="keeper", daemon=True).start()
 
     async def encode(self, spec: ModelSpec, pixels: Pixels) -> Vectors:
         """The vector (dim,) of the pixels of one image."""
@@ -131,7 +137,16 @@ class ImageEncoder:
         vector: Vectors = vectors[0]
         return vector
 
-    def _rest(self) -> None:
+    def _keep(self) -> None:
+        """Loads models where that shall be at the start, then lets idle ones go."""
+        if self._settings.serve.models == "eager":
+            try:
+                # After the texts, which more people wait for.
+                self._ending.wait(_TEXTS_FIRST_SECONDS)
+                catalog = Catalog.open(self._settings.workspace, absent=True)
+                self._tower.warm({one.space: one for one in models(catalog).values()}.values())
+            except (PdrayError, OSError) as error:  # told to whoever sends an image
+                log.get("serve").warning("%s", error)
         while not self._ending.wait(1.0):
             self._tower.rest()
 

@@ -94,6 +94,12 @@ LAG = Gauge("pdray_follow_lag_seconds", "Since the index was last level with the
 ALL = (REQUESTS, DURATION, STAGES, CACHE, BATCH_SIZE, LAG)
 
 
+def clear(folder: Path) -> None:
+    """Forgets what an earlier server left."""
+    for path in folder.glob("*.json"):
+        path.unlink(missing_ok=True)
+
+
 def leave(folder: Path) -> None:
     """Leaves this process's figures for others to find."""
     with _turn:

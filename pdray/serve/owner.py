@@ -17,6 +17,7 @@ from pdray.errors import IndexUnavailable, PdrayError
 from pdray.index.protocol import Index
 from pdray.index.target import IndexTarget
 from pdray.records import ModelSpec
+from pdray.serve import metrics
 from pdray.serve.held import Held, models
 from pdray.serve.meeting import place
 from pdray.serve.shared import VERSION, offer
@@ -39,6 +40,7 @@ class Owner:
         self._catalog: Catalog | None = None
         self._ending = threading.Event()
         self._turn = threading.Lock()
+        metrics.clear(folder)
         sys.setswitchinterval(_SWITCH_SECONDS)
         self.refresh()
         self._listener = offer(folder, self._index, self._state)

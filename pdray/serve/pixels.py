@@ -1,6 +1,6 @@
 """The image tower of a server: in this process, or in one of its own that many ask."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,6 +48,12 @@ class ImageTower:
 
             found = self._towers.setdefault(spec.space, (tower, Batcher(encode, _MOST)))
         return found
+
+    def warm(self, specs: Iterable[ModelSpec]) -> None:
+        """Loads these models, so that the first image need not wait."""
+        for spec in specs:
+            prepared = spec.preprocessing
+            self(spec, np.zeros((prepared.height, prepared.width, 3), np.uint8))
 
     def rest(self) -> None:
         """Lets go of models that were idle for long."""

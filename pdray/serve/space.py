@@ -49,9 +49,10 @@ class Space:
     def __init__(self, spec: ModelSpec, settings: Settings, encode_pixels: PixelEncoder) -> None:
         self._spec, self._settings, self._encode_pixels = spec, settings, encode_pixels
         self._tower = Loaded(lambda: load(spec, settings, "text"), settings.serve.idle_seconds)
-        if settings.serve.models == "eager":
-            self._tower.get().encode_texts(["so that the first query waits for no kernel"])
         self.encode_texts = Batcher(self._encode)
+        if settings.serve.models == "eager":
+            # In the thread that will encode: torch's number of threads is a thread's own.
+            self.encode_texts(["so that the first query waits for no kernel"])
 
     def _encode(self, texts: Sequence[str]) -> Vectors:
         return self._tower.get().encode_texts(texts)
