@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pdray import log
 from pdray.serve import metrics
+from pdray.serve.proxying import BODY, replayed
 
 _ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 _HEADER = b"x-request-id"
@@ -34,6 +35,8 @@ class Observed:
         request_id, given = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         began, status = perf_counter(), 0
+        if (body := scope.pop(BODY, None)) is not None:
+            receive = replayed(body, receive)
 
         async def told(message: Message) -> None:
             nonlocal status
