@@ -11,7 +11,7 @@ from pdray.serve.gate import Gate, Keys
 from pdray.serve.happenings import Happenings
 from pdray.serve.launching import Launcher
 from pdray.serve.observing import Observed
-from pdray.serve.routes import collections, events, images, runs, search, states
+from pdray.serve.routes import collections, events, exports, images, models, runs, search, states
 
 
 def build_app(engine: Engine, dist: Path | None = None) -> FastAPI:
@@ -31,7 +31,9 @@ def build_app(engine: Engine, dist: Path | None = None) -> FastAPI:
         states.router(engine),
         search.router(engine),
         images.router(engine),
-        collections.router(engine),
+        collections.router(engine, launcher),
+        models.router(engine),
+        exports.router(engine),
         runs.router(engine, launcher),
         events.router(happenings, Keys(engine.settings)),
     ):

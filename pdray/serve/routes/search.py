@@ -56,7 +56,7 @@ def router(engine: Engine) -> APIRouter:
         asked, upload = await _asked(request)
 
         async def find() -> Answer:
-            images = Images(upload, await _fetched(engine, [asked]))
+            images = Images(upload, await fetched(engine, [asked]))
             return await in_thread(asking.answer, engine, asked, images)
 
         return await answers.answer(asked, upload is None, find)
@@ -66,8 +66,8 @@ def router(engine: Engine) -> APIRouter:
         """Answers many questions at once: their texts go through the model together, and a Qdrant
         server is asked in one request. A question that is wrong has its problem as its answer.
         """
-        fetched = await _fetched(engine, request.searches)
-        return await in_thread(asking.answer_many, engine, request.searches, fetched)
+        by_url = await fetched(engine, request.searches)
+        return await in_thread(asking.answer_many, engine, request.searches, by_url)
 
     @api.get("/suggest")
     async def suggest(
@@ -92,7 +92,7 @@ def router(engine: Engine) -> APIRouter:
     return api
 
 
-async def _fetched(engine: Engine, asked: Sequence[SearchRequest]) -> dict[str, bytes]:
+async def fetched(engine: Engine, asked: Sequence[SearchRequest]) -> dict[str, bytes]:
     """What the URLs of these questions lead to."""
     urls = {one.image_url for one in asked} | {part.image_url for one in asked for part in one.mix}
     some = sorted(url for url in urls if url is not None)
