@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -20,6 +20,7 @@ from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
 from tests.served import Made, settings_of
 
+EXAMPLES = 12  # an operation
 HERE = {"Host": "127.0.0.1"}  # the server answers to no other name
 CHECKS = [
     not_a_server_error,
@@ -48,17 +49,25 @@ def _nowhere(context: Any, body: Any) -> Any:
     return body
 
 
-schema = schemathesis.pytest.from_fixture("document")
+def test_every_request_is_answered_as_the_document_says(document: Any) -> None:
+    faults: dict[str, str] = {}
+    for found in document.get_all_operations():
+        operation = found.ok()
 
+        @seed(1)
+        @settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            database=None,
+            phases=[Phase.explicit, Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy())
+        def ask(case: Any) -> None:
+            case.call_and_validate(checks=CHECKS, headers=HERE)
 
-@schema.parametrize()
-@settings(
-    max_examples=12,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
-def test_every_request_is_answered_as_the_document_says(case: Any) -> None:
-    case.call_and_validate(checks=CHECKS, headers=HERE)
+        try:
+            ask()
+        except Exception as error:
+            faults[operation.label] = str(error)
+    assert not faults, "\n\n".join(f"{label}\n{said}" for label, said in faults.items())
