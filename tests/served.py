@@ -62,7 +62,7 @@ def commit(photos: Path, workspace: Path, collection: str = "default") -> None:
     catalog = Catalog.open(str(workspace), create=True)
     source, spec = open_source(str(photos)), resolve("builtin")
     refs = [entry for entry in source.list() if isinstance(entry, ImageRef)]
-    items = tuple(Item(ref.uri, ref.size, ref.version, 1, 0) for ref in refs)
+    items = tuple(Item(ref.uri, ref.size, ref.version, 1, 0, place=ref.place) for ref in refs)
     job = Job(catalog, collection, "run", spec, (source,))
     Worker(job, KnownContents.none()).process(Unit(unit_id(collection, "1", items), items))
     pointer.advance(catalog, collection, spec)

@@ -32,7 +32,7 @@ from pdray.index.ordered import browse
 from pdray.index.owner import own
 from pdray.index.points import MACHINE_KEYS, Point, split_library_keys
 from pdray.index.protocol import Found, Payload, Stored, Wanted
-from pdray.index.schema import EXACT_UP_TO, HNSW_EF
+from pdray.index.schema import ACORN_UP_TO, EXACT_UP_TO, HNSW_EF
 from pdray.index.target import IndexTarget
 from pdray.index.vectors import checked, checked_query, distinct
 
@@ -64,12 +64,17 @@ class EdgeIndex:
         self._writing = threading.RLock()
         self._closed = False
         self._ledger = Ledger(str(folder / "ledger"), before_mark=self.flush)
-        self._graph = self._has_graph()
+        self._graph = self._sees_graph()
 
     @property
     def ledger(self) -> Ledger:
         """The parts that this generation has applied."""
         return self._ledger
+
+    @property
+    def has_graph(self) -> bool:
+        """Whether searches walk a graph; without one they scan, which is exact."""
+        return self._graph
 
     def upsert(self, points: Sequence[Point]) -> None:
         """See Index. One write-ahead entry replaces vector and payload of a batch together."""
@@ -143,9 +148,8 @@ class EdgeIndex:
             matches = self._shard.count(edge.CountRequest(exact=False, filter=condition))
             if matches <= self._exact_up_to:
                 return edge.SearchParams(exact=True)
-        return edge.SearchParams(
-            hnsw_ef=max(HNSW_EF, 2 * limit), acorn=edge.AcornSearchParams(enable=True)
-        )
+        acorn = edge.AcornSearchParams(enable=condition is not None, max_selectivity=ACORN_UP_TO)
+        return edge.SearchParams(hnsw_ef=max(HNSW_EF, 2 * limit), acorn=acorn)
 
     def browse(
         self,
@@ -234,7 +238,7 @@ class EdgeIndex:
         """
         with self._writing, self._saying("optimise"):
             self._shard.optimize()
-            self._graph = self._has_graph()
+            self._graph = self._sees_graph()
 
     def flush(self) -> None:
         """See Index."""
@@ -259,7 +263,7 @@ class EdgeIndex:
     def __exit__(self, *raised: object) -> None:
         self.close()
 
-    def _has_graph(self) -> bool:
+    def _sees_graph(self) -> bool:
         return bool(self._shard.info().indexed_vectors_count)
 
     @contextmanager
@@ -283,20 +287,22 @@ def open_edge(
     wait_seconds: float,
     optimise_from: int = OPTIMISE_FROM,
     exact_up_to: int = EXACT_UP_TO,
+    scan_kilobytes: int | None = None,
 ) -> EdgeIndex:
     """Owns and opens the shard of a space; creates it where there is none."""
+    settings = config(dim, optimise_from, scan_kilobytes)
     folder = target.state_dir / "index" / space
     owner = own(folder, label=target.label, wait_seconds=wait_seconds)
     try:
         current = read_current(folder)
         if current is None:
             current = Current(new_generation(), dim)
-            create(folder / current.generation, config(dim, optimise_from)).close()
+            create(folder / current.generation, settings).close()
             write_current(folder, current)
         if current.dim != dim:
             raise broken(folder, f"its vectors have {current.dim} dimensions, not {dim}")
         sweep(folder, keep=current.generation)
-        shard = load(folder, current.generation, config(dim, optimise_from))
+        shard = load(folder, current.generation, settings)
         return EdgeIndex(shard, folder / current.generation, dim, owner.release, exact_up_to)
     except BaseException:
         owner.release()

@@ -40,5 +40,11 @@ PAYLOAD_INDEXES: dict[str, FieldType] = {
 # scanning this many matches costs about 10 ms at 512 dimensions.
 EXACT_UP_TO = 50_000
 
+# Filters that keep up to this share of the points are walked with ACORN. Qdrant's own bound is 0.4;
+# where a filter goes along with the clusters, recall@10 was 0.96 at a share of 0.5 and 0.99 at 0.7
+# without it and 1.0 with it. Above, as for a collection that has the index to itself, the plain
+# walk finds the same in a fraction of the time.
+ACORN_UP_TO = 0.95
+
 # Candidates that an HNSW search keeps. The default of 100 gives up recall for little time.
 HNSW_EF = 256

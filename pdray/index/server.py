@@ -19,7 +19,7 @@ from pdray.index.ledger import Ledger
 from pdray.index.ordered import browse
 from pdray.index.points import Point, split_library_keys
 from pdray.index.protocol import Found, Payload, Stored, Wanted
-from pdray.index.schema import EXACT_UP_TO, HNSW_EF
+from pdray.index.schema import ACORN_UP_TO, EXACT_UP_TO, HNSW_EF
 from pdray.index.server_collection import (
     checked_uid,
     create,
@@ -264,7 +264,7 @@ class ServerIndex:
 
 def _walk(condition: models.Filter | None, limit: int) -> models.SearchParams:
     """Through the graph, so that a filter costs no recall."""
-    acorn = models.AcornSearchParams(enable=condition is not None)
+    acorn = models.AcornSearchParams(enable=condition is not None, max_selectivity=ACORN_UP_TO)
     return models.SearchParams(hnsw_ef=max(HNSW_EF, 2 * limit), acorn=acorn)
 
 

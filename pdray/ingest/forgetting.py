@@ -216,9 +216,10 @@ def _forget_collection(catalog: Catalog, name: str, ends: list[str]) -> None:
     for path in sorted(parts, key=lambda path: path in ends):
         catalog.store.delete(path)
     runs.forget(catalog, name)
-    for entry in list(catalog.store.walk(f"collections/{name}")):
-        catalog.store.delete(entry.path)
-    catalog.store.prune(f"collections/{name}")
+    for folder in (f"uploads/{name}", f"collections/{name}"):
+        for entry in list(catalog.store.walk(folder)):
+            catalog.store.delete(entry.path)
+        catalog.store.prune(folder)
 
 
 def _specs(catalog: Catalog, collection: str) -> Iterator[ModelSpec]:

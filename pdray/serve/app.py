@@ -10,7 +10,8 @@ from pdray.serve.engine import Engine
 from pdray.serve.gate import Gate, Keys
 from pdray.serve.happenings import Happenings
 from pdray.serve.launching import Launcher
-from pdray.serve.routes import collections, events, images, runs, search, states
+from pdray.serve.observing import Observed
+from pdray.serve.routes import collections, events, exports, images, models, runs, search, states
 
 
 def build_app(engine: Engine, dist: Path | None = None) -> FastAPI:
@@ -23,13 +24,16 @@ def build_app(engine: Engine, dist: Path | None = None) -> FastAPI:
     app.state.engine = engine
     problems.install(app)
     app.add_middleware(Gate, settings=engine.settings)
+    app.add_middleware(Observed)  # the one added last is outermost
     launcher = Launcher(engine.settings)
     happenings = Happenings(engine, launcher)
     for router in (
         states.router(engine),
         search.router(engine),
         images.router(engine),
-        collections.router(engine),
+        collections.router(engine, launcher),
+        models.router(engine),
+        exports.router(engine),
         runs.router(engine, launcher),
         events.router(happenings, Keys(engine.settings)),
     ):

@@ -1,32 +1,34 @@
 """What answers: the indexes and encoders of one workspace, held open, and kept up with its catalog.
 
-An embedded index has one owner, so while a server holds it the server itself brings in what runs
-commit. All that a request does here is plain and may block: call it from threads.
+The indexes are held by this process (held.py) or by another that many share (shared.py). All that a
+request does here is plain and may block: call it from threads.
 """
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pdray import log
-from pdray.catalog import pointer
 from pdray.catalog.catalog import Catalog
 from pdray.config import Settings
 from pdray.errors import IndexUnavailable, PdrayError
 from pdray.index.filters import Filter
-from pdray.index.following import follow
-from pdray.index.owner import Owner
 from pdray.index.protocol import Index, Stored, Wanted
 from pdray.index.target import IndexTarget
 from pdray.records import ModelSpec, Thumbnail
 from pdray.search.query import Towers
+from pdray.serve import metrics
+from pdray.serve.held import Held, Indexes, models
+from pdray.serve.pixels import ImageTower
 from pdray.serve.problems import Problem
-from pdray.serve.space import Space
+from pdray.serve.space import PixelEncoder, Space
 
 FOLLOW_SECONDS = 1.0
 _MOST_VALUES = 10_000  # of a field, such as folders, that a name is looked for among
@@ -35,19 +37,32 @@ _MOST_VALUES = 10_000  # of a field, such as folders, that a name is looked for 
 class Engine:
     """`start` it, ask it from threads, `close` it. Opening and following go on in one thread of its
     own; until an index is open, questions of it raise IndexUnavailable at once.
+
+    `indexes` and `encode_pixels` are those of this process where they are None. `meeting` is the
+    folder in which the processes of one server meet, None for a process that is alone.
     """
 
-    def __init__(self, settings: Settings, target: IndexTarget) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        target: IndexTarget,
+        indexes: Indexes | None = None,
+        encode_pixels: PixelEncoder | None = None,
+        meeting: Path | None = None,
+    ) -> None:
         self.settings, self.target = settings, target
         self.embedded = target.url is None
+        self.meeting = meeting
+        self._indexes = indexes or Held(target)
+        self._own_tower = None if encode_pixels else ImageTower(settings)
+        self._encode_pixels = encode_pixels or self._own_tower
         self._spaces: dict[str, Space] = {}
         self._serving: dict[str, ModelSpec] = {}
-        self._values: dict[tuple[str, str], Mapping[str, int]] = {}
+        self._values: tuple[int | None, dict[tuple[str, str], Mapping[str, int]]] = (None, {})
         self._why = "The server is starting."
         self._ready = False
+        self._level = time.monotonic()
         self._catalog: Catalog | None = None
-        self._following: Owner | None = None
-        self.changes: Counter[str] = Counter()  # how often each collection's index has changed
         self._turn = threading.Lock()
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
@@ -65,8 +80,7 @@ class Engine:
             for space in self._spaces.values():
                 space.close()
             self._spaces.clear()
-            if self._following:
-                self._following.release()
+            self._indexes.close()
 
     def __enter__(self) -> "Engine":
         self.refresh()
@@ -81,6 +95,9 @@ class Engine:
     def _follow(self) -> None:
         while not self._ending.is_set():
             self.refresh()
+            if self.meeting:
+                with suppress(OSError):
+                    metrics.leave(self.meeting)
             self._ending.wait(FOLLOW_SECONDS)
 
     def refresh(self) -> None:
@@ -88,40 +105,36 @@ class Engine:
         with self._turn:
             try:
                 self._refresh()
+                if self._ready:
+                    self._level = time.monotonic()
             except (PdrayError, OSError) as error:
-                self._why = str(error)
+                self._ready, self._why = False, str(error)
                 log.get("serve").warning("%s", error)
+            metrics.LAG.value = time.monotonic() - self._level
 
     def _refresh(self) -> None:
         if self._catalog is None:
             self._catalog = Catalog.open(self.settings.workspace, absent=True)
-        catalog = self._catalog
-        if self.embedded and self._following is None:
-            with suppress(IndexUnavailable):  # another server does: it holds the spaces too
-                self._following = follow(self.target)
-        serving = {}
-        for name in catalog.collections():
-            found = pointer.current(catalog, name)
-            if found:
-                serving[name] = found.spec
-        failed = None
-        for name, spec in serving.items():
-            try:
-                space = self._spaces.get(spec.space)
-                if space is None:
-                    space = Space(catalog, self.target, spec, self.settings)
-                    self._spaces[spec.space] = space
-                changed = space.follow(name, project=self.embedded)
-                self.changes[name] += changed
-                if changed or not self.embedded:
-                    self._values = {}
-            except PdrayError as error:
-                failed = str(error)
+        serving = models(self._catalog)
+        failed = self._indexes.refresh(self._catalog, serving)
+        for spec in serving.values():
+            if spec.space not in self._spaces:
+                try:
+                    self._spaces[spec.space] = self._opened(spec)
+                except PdrayError as error:
+                    failed = str(error)
         self._serving = serving
         self._ready, self._why = failed is None, failed or ""
         kept = {spec.space for spec in serving.values()}
         for gone in set(self._spaces) - kept:
             self._spaces.pop(gone).close()
+        for resting in (*self._spaces.values(), self._own_tower):
+            if resting:
+                resting.rest()
+
+    def _opened(self, spec: ModelSpec) -> Space:
+        assert self._encode_pixels is not None
+        return Space(spec, self.settings, self._encode_pixels)
 
     # --- asking
 
@@ -154,9 +167,24 @@ class Engine:
             )
         return name
 
+    @property
+    def changes(self) -> Counter[str]:
+        """How often each collection's index has changed."""
+        return self._indexes.changes
+
+    @property
+    def version(self) -> int | None:
+        """Moves with every change of an index (version.py); None while nobody knows."""
+        return self._indexes.version
+
+    @property
+    def following(self) -> bool:
+        """Whether the thread that follows lives, or was never started."""
+        return self._thread.is_alive() or not self._thread.ident
+
     def index(self, collection: str) -> Index:
         """The index of a collection's space. Raises IndexUnavailable while it isn't open."""
-        return self._space(collection).index
+        return self._indexes.index(self._serving[collection])
 
     def _space(self, collection: str) -> Space:
         space = self._spaces.get(self._serving[collection].space)
@@ -166,8 +194,7 @@ class Engine:
 
     def towers(self, collection: str, seen: dict[str, Mapping[str, Any]]) -> Towers:
         """What answers queries in a collection; payloads of all that is found go into `seen`."""
-        space = self._space(collection)
-        index = space.index
+        space, index = self._space(collection), self.index(collection)
 
         def find(vector: NDArray[np.float32], limit: int, where: Filter) -> Sequence[Any]:
             found = index.search(vector, limit=limit, where=where)
@@ -196,7 +223,10 @@ class Engine:
 
     def values(self, collection: str, field: str) -> Mapping[str, int]:
         """The values of a field in a collection, counted once for each state of the index."""
-        known = self._values
+        now = self.version
+        if self._values[0] != now or now is None:
+            self._values = (now, {})
+        known = self._values[1]
         found = known.get((collection, field))
         if found is None:
             where = Filter(collection)

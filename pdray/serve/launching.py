@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from pdray import log
 from pdray.catalog import lease, runs
 from pdray.catalog.catalog import Catalog
 from pdray.config import Settings, environment_of
@@ -23,6 +24,7 @@ from pdray.serve.problems import Problem
 _KEPT_LOGS = 50
 _SETTLE_SECONDS = 15.0
 _LOOK_SECONDS = 0.2
+_QUEUE_SECONDS = 1.0
 # The shell ends at once and leaves its child to the first process of the machine: a parent that
 # Ray ends takes its own children along.
 _DETACHED = '"$@" >"$0" 2>&1 </dev/null & echo $!'
@@ -91,6 +93,8 @@ class Launcher:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._started: dict[str, Started] = {}
+        self._queued: dict[str, Wish] = {}
+        self._queueing = False
         self._turn = threading.Lock()
 
     def start(self, catalog: Catalog, wish: Wish) -> str:
@@ -141,15 +145,24 @@ class Launcher:
         return None
 
     def _spawn(self, run_id: str, wish: Wish) -> Started:
+        words = ["index", "--run-id", run_id, *wish.arguments()]
+        return self._detached(run_id, words, wish)
+
+    def forget(self, collection: str) -> Started:
+        """Starts to delete a collection, in a process as well: it may take long."""
+        words = ["forget", "--collection", collection, "--yes", "--json"]
+        return self._detached(runs.new_run_id(), words, Wish(collection, ()))
+
+    def _detached(self, name: str, words: list[str], wish: Wish) -> Started:
         logs = _logs(self._settings)
         logs.mkdir(parents=True, exist_ok=True)
         for old in sorted(logs.glob("*.log"))[: -_KEPT_LOGS + 1]:
             old.unlink(missing_ok=True)
-        log = logs / f"{run_id}.log"
+        said = logs / f"{name}.log"
         # -P: what lies in the working folder is no part of the program.
-        program = [sys.executable, "-P", "-m", "pdray", "index", "--run-id", run_id]
+        program = [sys.executable, "-P", "-m", "pdray", *words]
         done = subprocess.run(
-            ["/bin/sh", "-c", _DETACHED, str(log), *program, *wish.arguments()],
+            ["/bin/sh", "-c", _DETACHED, str(said), *program],
             env=self._environment(wish),
             cwd=logs,
             stdin=subprocess.DEVNULL,
@@ -163,7 +176,35 @@ class Launcher:
             created = psutil.Process(pid).create_time()
         except psutil.Error:
             created = 0.0
-        return Started(wish, log, pid, created)
+        return Started(wish, said, pid, created)
+
+    def start_later(self, catalog: Catalog, wish: Wish) -> str | None:
+        """Starts a run, or else as soon as the collection is free: then there is no id yet."""
+        try:
+            return self.start(catalog, wish)
+        except Problem:
+            with self._turn:
+                self._queued[wish.collection] = wish
+                if not self._queueing:
+                    self._queueing = True
+                    threading.Thread(
+                        target=self._work_off, args=(catalog,), name="queue", daemon=True
+                    ).start()
+            return None
+
+    def _work_off(self, catalog: Catalog) -> None:
+        while True:
+            time.sleep(_QUEUE_SECONDS)
+            for wish in list(self._queued.values()):
+                try:
+                    self.start(catalog, wish)
+                    self._queued.pop(wish.collection, None)
+                except (Problem, OSError) as error:
+                    log.get("serve").debug("%s waits: %s", wish.collection, error)
+            with self._turn:
+                if not self._queued:
+                    self._queueing = False
+                    return
 
     def _environment(self, wish: Wish) -> dict[str, str]:
         """This process's, but for what steers pdray or names the Ray process that this one is."""

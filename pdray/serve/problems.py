@@ -23,6 +23,7 @@ _TITLES = {
     409: "Not possible now",
     413: "Too large",
     415: "Unknown kind of content",
+    416: "No such range",
     422: "The request is wrong",
     500: "A fault in pdray",
     503: "Not available now",

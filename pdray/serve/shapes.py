@@ -154,6 +154,17 @@ class BatchAnswer(BaseModel):
     took_ms: float
 
 
+class ExportRequest(SearchRequest):
+    """A search whose hits are wanted as a file."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"text": "red iso:>=800", "format": "csv"}]}
+    )
+
+    format: Literal["csv", "parquet", "zip"]
+    limit: int = Field(MOST, ge=1, le=10_000, description="Most hits in the file.")
+
+
 class Completion(BaseModel):
     """What the text may become."""
 

@@ -1,4 +1,5 @@
-"""What every index does: one body over the embedded one and the server's.
+"""What every index does: one body over the embedded one, here and in another process, and the
+server's.
 
 The server's class runs against the client's in-memory mode, directly and through HTTP, and against
 a real server where PDRAY_TEST_QDRANT_URL names one (`-m server`).
@@ -38,6 +39,9 @@ from pdray.index.points import MACHINE_KEYS, Point
 from pdray.index.protocol import Index
 from pdray.index.server import open_server, rebuild_server
 from pdray.index.target import IndexTarget
+from pdray.serve.meeting import place
+from pdray.serve.shared import SOCKET, SharedIndex, offer
+from pdray.serve.wire import Caller
 from tests.qdrant_http import QdrantHttp
 
 DIM = 16
@@ -55,6 +59,20 @@ class Door:
         self.open, self.rebuild = opened, rebuilt
 
 
+class Shared(SharedIndex):
+    """An embedded index, asked over the socket of whoever holds it."""
+
+    def __init__(self, target: IndexTarget) -> None:
+        self._held = open_index(target, SPACE, DIM)
+        meeting = place(target)
+        self._listener = offer(meeting, lambda _: self._held, lambda _: (None, {}))
+        super().__init__(Caller(meeting / SOCKET, patience=0.0), SPACE)
+
+    def close(self) -> None:
+        self._listener.close()
+        self._held.close()
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder in memory where there is room: making a shard syncs hundreds of small files, and a
@@ -67,7 +85,7 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(
-    params=["edge", "memory", "http", pytest.param("server", marks=pytest.mark.server)],
+    params=["edge", "shared", "memory", "http", pytest.param("server", marks=pytest.mark.server)],
 )
 def door(request: pytest.FixtureRequest, folder: Path) -> Iterator[Door]:
     if request.param == "edge":
@@ -75,6 +93,9 @@ def door(request: pytest.FixtureRequest, folder: Path) -> Iterator[Door]:
         yield Door(
             lambda: open_index(target, SPACE, DIM), lambda: rebuild_index(target, SPACE, DIM)
         )
+    elif request.param == "shared":
+        target = IndexTarget(state_dir=folder)
+        yield Door(lambda: Shared(target), lambda: rebuild_index(target, SPACE, DIM))
     elif request.param == "memory":
         target = IndexTarget(state_dir=folder, workspace=str(folder / "workspace"))
         client = QdrantClient(":memory:")

@@ -24,7 +24,7 @@ from pdray.serve.launching import Wish
 from tests.served import Made, settings_of
 from tests.unit.test_serve_api import API, problem
 
-DEADLINE = 60.0
+DEADLINE = 180.0
 WS = f"ws://127.0.0.1{API}"
 _TICK = threading.Event()
 

@@ -17,8 +17,8 @@ _SAID = {
     409: "Not possible now, and why",
     413: "Too large",
     415: "Unknown kind of content",
+    416: "The range is beyond the file",
     422: "The request is wrong",
-    502: "What the URL leads to can't be had, and why",
     503: "Not available now; try again after Retry-After seconds",
 }
 _USUAL = (400, 401, 403, 404, 413, 422, 503)

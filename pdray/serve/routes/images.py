@@ -6,11 +6,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from starlette.concurrency import run_in_threadpool as in_thread
-from starlette.responses import FileResponse, Response
+from starlette.datastructures import Headers
+from starlette.responses import Response
 
 from pdray.serve import asking, browsing
 from pdray.serve.engine import Engine
-from pdray.serve.originals import original
+from pdray.serve.originals import original, respond
 from pdray.serve.problems import Problem
 from pdray.serve.routes.documents import Conditions, Name, failures, routes
 from pdray.serve.shapes import Answer, Image, Limit, Page, Sort, Timeline, edition, image_fields
@@ -59,12 +60,18 @@ def router(engine: Engine) -> APIRouter:
         """A small JPEG. At the URL that an image names it may be kept for ever."""
         return await in_thread(_thumbnail, engine, str(id), request.headers, v)
 
-    whole: dict[int | str, dict[str, Any]] = {200: {"content": {"image/*": {}}}}
+    whole: dict[int | str, dict[str, Any]] = {
+        200: {"content": {"image/*": {}}},
+        206: {"description": "The range", "content": {"image/*": {}}},
+        304: {"description": "Not modified"},
+    }
 
-    @api.get("/images/{id}/file", response_class=Response, responses={**failures(409), **whole})
-    async def file(id: UUID) -> Response:
-        """The original, whole or by ranges; 409 with the reason where it can't be reached."""
-        return await in_thread(_file, engine, str(id))
+    @api.get(
+        "/images/{id}/file", response_class=Response, responses={**failures(409, 416), **whole}
+    )
+    async def file(id: UUID, request: Request) -> Response:
+        """The original, whole or a range of it; 409 with the reason where it can't be reached."""
+        return await in_thread(_file, engine, str(id), request.headers)
 
     return api
 
@@ -88,18 +95,6 @@ def _thumbnail(engine: Engine, id: str, headers: Any, version: str | None) -> Re
     return Response(data, media_type="image/jpeg", headers=more)
 
 
-def _file(engine: Engine, id: str) -> Response:
+def _file(engine: Engine, id: str, headers: Headers) -> Response:
     payload = engine.image(id).payload
-    found = original(engine.settings, payload)
-    name = str(payload.get("name") or id)
-    kind = f"image/{payload.get('format', 'jpeg')}"
-    safe = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache"}
-    if isinstance(found, bytes):
-        return Response(found, media_type=kind, headers=safe)
-    return FileResponse(
-        found,
-        media_type=kind,
-        filename=name,
-        content_disposition_type="inline",
-        headers=safe,
-    )
+    return respond(original(engine.settings, payload), payload, headers)

@@ -10,8 +10,10 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool as in_thread
 from starlette.datastructures import UploadFile
+from starlette.responses import Response
 
 from pdray.serve import asking, suggesting
+from pdray.serve.answering import Answers
 from pdray.serve.asking import Images
 from pdray.serve.engine import Engine
 from pdray.serve.problems import Problem
@@ -46,22 +48,28 @@ def router(engine: Engine) -> APIRouter:
         },
     }
 
-    @api.post("/search", openapi_extra={"requestBody": body})
-    async def search(request: Request) -> Answer:
+    answers = Answers(engine)
+
+    @api.post("/search", openapi_extra={"requestBody": body}, response_model=Answer)
+    async def search(request: Request) -> Response:
         """Searches by text in the query language, by images that are known, uploaded or at a URL,
         by weighted mixes of these, or by conditions alone, which answer newest first.
         """
         asked, upload = await _asked(request)
-        images = Images(upload, await _fetched(engine, [asked]))
-        return await in_thread(asking.answer, engine, asked, images)
+
+        async def find() -> Answer:
+            images = Images(upload, await fetched(engine, [asked]))
+            return await in_thread(asking.answer, engine, asked, images)
+
+        return await answers.answer(asked, upload is None, find)
 
     @api.post("/search/batch")
     async def search_batch(request: BatchRequest) -> BatchAnswer:
         """Answers many questions at once: their texts go through the model together, and a Qdrant
         server is asked in one request. A question that is wrong has its problem as its answer.
         """
-        fetched = await _fetched(engine, request.searches)
-        return await in_thread(asking.answer_many, engine, request.searches, fetched)
+        by_url = await fetched(engine, request.searches)
+        return await in_thread(asking.answer_many, engine, request.searches, by_url)
 
     @api.get("/suggest")
     async def suggest(
@@ -86,7 +94,7 @@ def router(engine: Engine) -> APIRouter:
     return api
 
 
-async def _fetched(engine: Engine, asked: Sequence[SearchRequest]) -> dict[str, bytes]:
+async def fetched(engine: Engine, asked: Sequence[SearchRequest]) -> dict[str, bytes]:
     """What the URLs of these questions lead to."""
     urls = {one.image_url for one in asked} | {part.image_url for one in asked for part in one.mix}
     some = sorted(url for url in urls if url is not None)
