@@ -34,6 +34,12 @@ export const queries = {
       queryFn: ({ signal }) => call<Schemas["Image"]>(`/images/${encodeURIComponent(id)}`, { signal }),
       staleTime: 60_000,
     }),
+  models: () =>
+    queryOptions({
+      queryKey: ["models"],
+      queryFn: ({ signal }) => call<Schemas["Models"]>("/models", { signal }),
+      staleTime: 300_000,
+    }),
   runs: () =>
     queryOptions({
       queryKey: ["runs"],

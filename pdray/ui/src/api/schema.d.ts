@@ -44,6 +44,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Prometheus
+         * @description Figures of all the server's processes on this machine, as Prometheus reads them.
+         */
+        get: operations["prometheus_metrics_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/search": {
         parameters: {
             query?: never;
@@ -235,7 +255,7 @@ export interface paths {
         };
         /**
          * File
-         * @description The original, whole or by ranges; 409 with the reason where it can't be reached.
+         * @description The original, whole or a range of it; 409 with the reason where it can't be reached.
          */
         get: operations["file_api_v1_images__id__file_get"];
         put?: never;
@@ -259,7 +279,118 @@ export interface paths {
          */
         get: operations["collections_api_v1_collections_get"];
         put?: never;
+        /**
+         * Create Collection
+         * @description Makes an empty collection, for images that are sent to it or that runs index.
+         */
+        post: operations["create_collection_api_v1_collections_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collections/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Collection
+         * @description What a collection holds, and what was done last to it.
+         */
+        get: operations["show_collection_api_v1_collections__name__get"];
+        put?: never;
         post?: never;
+        /**
+         * Delete Collection
+         * @description Deletes a collection for good. 202 where that goes on after the answer.
+         */
+        delete: operations["delete_collection_api_v1_collections__name__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collections/{name}/deletion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Prepare Deletion
+         * @description What deleting the collection would take, and the token that confirms it. Images that
+         *     were sent to it go too; those that lie elsewhere stay where they are.
+         */
+        post: operations["prepare_deletion_api_v1_collections__name__deletion_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/collections/{name}/images": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send Images
+         * @description Sends images to a collection, up to 100 a request as `files` of a form. The same bytes
+         *     are kept once, whatever their names. A run indexes what is new.
+         */
+        post: operations["send_images_api_v1_collections__name__images_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Models
+         * @description Models that serve or are on this machine, the precisions it has, and what they need.
+         */
+        get: operations["models_api_v1_models_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export
+         * @description What a search finds as a file: csv, parquet (with embeddings), or zip (the originals, at
+         *     most 1,000 and 4 GB; what can't be reached is listed in left-out.txt).
+         */
+        post: operations["export_api_v1_export_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -462,6 +593,75 @@ export interface components {
             note?: string | null;
         };
         /**
+         * CollectionDetails
+         * @description What a collection holds, and what was done last to it.
+         */
+        CollectionDetails: {
+            /** Name */
+            name: string;
+            /** Model */
+            model: string;
+            /**
+             * Dim
+             * @description Of its vectors.
+             */
+            dim: number;
+            /**
+             * Space
+             * @description Model and preprocessing: collections of one share vectors.
+             */
+            space: string;
+            /**
+             * Images
+             * @description Searchable now; null while its index can't be reached.
+             */
+            images: number | null;
+            /**
+             * Failed
+             * @description Files that could not be indexed.
+             */
+            failed: number;
+            /**
+             * Uploaded
+             * @description Files that were sent to it.
+             */
+            uploaded: number;
+            /** Oldest */
+            oldest?: string | null;
+            /** Newest */
+            newest?: string | null;
+            /**
+             * Formats
+             * @default {}
+             */
+            formats: {
+                [key: string]: number;
+            };
+            last_run?: components["schemas"]["RunDocument"] | null;
+            /** Note */
+            note?: string | null;
+        };
+        /**
+         * CollectionRequest
+         * @description A collection to be created.
+         * @example {
+         *       "model": "builtin",
+         *       "name": "holidays"
+         *     }
+         */
+        CollectionRequest: {
+            /**
+             * Name
+             * @description 1 to 63 of a-z, 0-9, dot, dash and underscore, led by a letter or digit.
+             */
+            name: string;
+            /**
+             * Model
+             * @description On this machine (see GET /models). The server's own if left out.
+             */
+            model?: string | null;
+        };
+        /**
          * Collections
          * @description All collections of the workspace; `default` is meant where a request names none.
          */
@@ -498,6 +698,110 @@ export interface components {
              * @description Images that have it.
              */
             count?: number | null;
+        };
+        /**
+         * Deleted
+         * @description Whether it is gone; deleting a large collection goes on after the answer.
+         */
+        Deleted: {
+            /** Collection */
+            collection: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "deleted" | "deleting";
+        };
+        /**
+         * Deletion
+         * @description What deleting a collection would take, and the token that confirms it. The token holds until
+         *     the collection changes.
+         */
+        Deletion: {
+            /** Collection */
+            collection: string;
+            /** Images */
+            images: number;
+            /** Failed */
+            failed: number;
+            /** Uploaded */
+            uploaded: number;
+            /**
+             * Vectors
+             * @description That no other collection's images share.
+             */
+            vectors: number;
+            /** Thumbnail Bytes */
+            thumbnail_bytes: number;
+            /** Token */
+            token: string;
+        };
+        /**
+         * ExportRequest
+         * @description A search whose hits are wanted as a file.
+         * @example {
+         *       "format": "csv",
+         *       "text": "red iso:>=800"
+         *     }
+         */
+        ExportRequest: {
+            /**
+             * Text
+             * @description In the query language.
+             */
+            text?: string | null;
+            /**
+             * Image Id
+             * @description An image to look for the like of.
+             */
+            image_id?: string | null;
+            /**
+             * Image Url
+             * @description The same, at a public http or https URL.
+             */
+            image_url?: string | null;
+            /**
+             * Mix
+             * @description More of both, with weights.
+             * @default []
+             */
+            mix: components["schemas"]["MixPart"][];
+            /** @description Conditions beside those of the text. */
+            filters?: components["schemas"]["Filters"] | null;
+            /**
+             * Sort
+             * @description Other than by relevance, the 500 most relevant are put in that order; a question of conditions alone has all in it, newest first by default.
+             * @default relevance
+             * @enum {string}
+             */
+            sort: "relevance" | "newest" | "oldest" | "largest" | "smallest";
+            /**
+             * Collection
+             * @description The server's own where it is left out.
+             */
+            collection?: string | null;
+            /**
+             * Limit
+             * @description Most hits in the file.
+             * @default 1000
+             */
+            limit: number;
+            /**
+             * Cursor
+             * @description next_cursor of the answer before.
+             */
+            cursor?: string | null;
+            /**
+             * Facets
+             * @description Fields to count: camera, lens, keywords, format, orientation, folders.
+             * @default []
+             */
+            facets: string[];
+            /**
+             * Format
+             * @enum {string}
+             */
+            format: "csv" | "parquet" | "zip";
         };
         /**
          * FacetAnswer
@@ -814,6 +1118,60 @@ export interface components {
             weight: number;
         };
         /**
+         * ModelDocument
+         * @description A model. `weights` is the memory that its weights take, in bytes by precision.
+         */
+        ModelDocument: {
+            /** Name */
+            name: string;
+            /**
+             * Here
+             * @description Whether its files are on this machine.
+             */
+            here: boolean;
+            /**
+             * Reason
+             * @description Why it can't be used, if no run could fetch it.
+             */
+            reason?: string | null;
+            /**
+             * Default
+             * @default false
+             */
+            default: boolean;
+            /** Dim */
+            dim?: number | null;
+            /** Type */
+            type?: string | null;
+            /** Parameters */
+            parameters?: number | null;
+            /**
+             * Weights
+             * @default {}
+             */
+            weights: {
+                [key: string]: number;
+            };
+            /**
+             * Collections
+             * @description Those that it serves.
+             * @default []
+             */
+            collections: string[];
+        };
+        /**
+         * Models
+         * @description What serves and what is known. Any other hub name or folder may be given to a run as well.
+         */
+        Models: {
+            /** Models */
+            models: components["schemas"]["ModelDocument"][];
+            /** Precisions */
+            precisions: components["schemas"]["PrecisionDocument"][];
+            /** Device */
+            device: string;
+        };
+        /**
          * Month
          * @description How many images were taken in a month; `taken:` with it finds them.
          */
@@ -859,6 +1217,23 @@ export interface components {
              * @default 1
              */
             km: number;
+        };
+        /**
+         * PrecisionDocument
+         * @description A number format. `chosen` is what auto takes on this machine.
+         */
+        PrecisionDocument: {
+            /** Name */
+            name: string;
+            /** Available */
+            available: boolean;
+            /**
+             * Chosen
+             * @default false
+             */
+            chosen: boolean;
+            /** Why */
+            why: string;
         };
         /**
          * ProblemDocument
@@ -1224,6 +1599,38 @@ export interface components {
              */
             notes: string[];
         };
+        /**
+         * Uploaded
+         * @description `run` indexes what was stored; `queued` says that it begins when another run has ended.
+         */
+        Uploaded: {
+            /** Collection */
+            collection: string;
+            /** Images */
+            images: components["schemas"]["UploadedImage"][];
+            /** Run */
+            run?: string | null;
+            /**
+             * Queued
+             * @default false
+             */
+            queued: boolean;
+        };
+        /**
+         * UploadedImage
+         * @description What became of a file: stored, known (the same bytes are there), or refused and why.
+         */
+        UploadedImage: {
+            /** Name */
+            name: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "stored" | "known" | "refused";
+            /** Reason */
+            reason?: string | null;
+        };
     };
     responses: never;
     parameters: never;
@@ -1423,6 +1830,180 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["State"];
+                };
+            };
+            /** @description The query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description A key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not allowed: another site's page, a name that isn't this server's, or a reader's key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description The request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not available now; try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+        };
+    };
+    prometheus_metrics_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
                 };
             };
             /** @description The query is wrong */
@@ -3367,6 +3948,22 @@ export interface operations {
                     "image/*": unknown;
                 };
             };
+            /** @description The range */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/*": unknown;
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description The query is wrong */
             400: {
                 headers: {
@@ -3479,6 +4076,28 @@ export interface operations {
             };
             /** @description Too large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description The range is beyond the file */
+            416: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3653,6 +4272,1502 @@ export interface operations {
             };
             /** @description Not possible now, and why */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Unknown kind of content */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description The request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not available now; try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+        };
+    };
+    create_collection_api_v1_collections_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CollectionRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CollectionDetails"];
+                };
+            };
+            /** @description The query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description A key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not allowed: another site's page, a name that isn't this server's, or a reader's key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not possible now, and why */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Unknown kind of content */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description The request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not available now; try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+        };
+    };
+    show_collection_api_v1_collections__name__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CollectionDetails"];
+                };
+            };
+            /** @description The query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description A key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not allowed: another site's page, a name that isn't this server's, or a reader's key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not possible now, and why */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Unknown kind of content */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description The request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not available now; try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+        };
+    };
+    delete_collection_api_v1_collections__name__delete: {
+        parameters: {
+            query: {
+                /** @description Of the deletion. */
+                token: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
+            };
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deleted"];
+                };
+            };
+            /** @description The query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description A key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not allowed: another site's page, a name that isn't this server's, or a reader's key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not possible now, and why */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Unknown kind of content */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description The request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not available now; try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+        };
+    };
+    prepare_deletion_api_v1_collections__name__deletion_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deletion"];
+                };
+            };
+            /** @description The query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description A key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not allowed: another site's page, a name that isn't this server's, or a reader's key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not possible now, and why */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Unknown kind of content */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description The request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not available now; try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+        };
+    };
+    send_images_api_v1_collections__name__images_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": {
+                    files: string[];
+                };
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Uploaded"];
+                };
+            };
+            /** @description The query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description A key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not allowed: another site's page, a name that isn't this server's, or a reader's key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not possible now, and why */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Unknown kind of content */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description The request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not available now; try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+        };
+    };
+    models_api_v1_models_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Models"];
+                };
+            };
+            /** @description The query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description A key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not allowed: another site's page, a name that isn't this server's, or a reader's key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description The request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not available now; try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+        };
+    };
+    export_api_v1_export_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExportRequest"];
+            };
+        };
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": unknown;
+                    "application/vnd.apache.parquet": unknown;
+                    "application/zip": unknown;
+                };
+            };
+            /** @description The query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description A key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not allowed: another site's page, a name that isn't this server's, or a reader's key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description There is no such thing */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

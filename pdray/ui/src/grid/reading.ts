@@ -11,7 +11,7 @@ export interface Question {
 
 const FIRST = 100;
 const THEN = 400;
-const FEW = 8; // images: sections that hold fewer on average are put together
+const FEW = 16; // images: sections that hold fewer on average are put together
 
 interface Answer {
   hits: Picture[];

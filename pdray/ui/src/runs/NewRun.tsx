@@ -1,25 +1,26 @@
-import { Autocomplete, Button, Collapse, Select, Switch, Textarea, TextInput } from "@mantine/core";
+import { Autocomplete, Button, Collapse, Select, Switch, Text, Textarea, TextInput } from "@mantine/core";
 import { IconChevronDown, IconPlayerPlay } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useLocation } from "wouter";
 
-import { ApiProblem } from "../api/client";
+import { ApiProblem, type Schemas } from "../api/client";
 import { queries } from "../api/queries";
+import { bytes } from "../detail/facts";
 import styles from "./runs.module.css";
 import { useStart } from "./useRuns";
 
-const PRECISIONS = ["fp32", "bf16", "fp16", "int8"] as const;
 const ORDER = ["label", "input", "description", "error"] as ("label" | "input" | "description" | "error")[];
-const MODELS = ["builtin", "openai/clip-vit-base-patch32"];
 
 /** What to index, and how. */
 export function NewRun() {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const [, navigate] = useLocation();
   const start = useStart();
+  const [wanted, setWanted] = useState(false);
   const collections = useQuery(queries.collections()).data;
+  const known = useQuery({ ...queries.models(), enabled: wanted }).data;
   const [more, setMore] = useState(false);
   const [sources, setSources] = useState("");
   const [collection, setCollection] = useState("");
@@ -40,13 +41,16 @@ export function NewRun() {
       onChange={(event) => setFlags({ ...flags, [name]: event.currentTarget.checked })}
     />
   );
+  const chosen = known?.models.find((one) => one.name === modelOf(model, collection, collections));
+  const weights: Record<string, number | undefined> = chosen?.weights ?? {};
+  const need = weights[precision ?? known?.precisions.find((one) => one.chosen)?.name ?? ""];
   const send = () =>
     start.mutate(
       {
         sources: lines(sources),
         ...(collection.trim() ? { collection: collection.trim() } : {}),
         ...(model.trim() ? { model: model.trim() } : {}),
-        ...(precision ? { precision: precision as (typeof PRECISIONS)[number] } : {}),
+        ...(precision ? { precision: precision as NonNullable<Schemas["RunRequest"]["precision"]> } : {}),
         include: globs(include),
         exclude: globs(exclude),
         ...flags,
@@ -93,7 +97,10 @@ export function NewRun() {
             inputWrapperOrder={ORDER}
             description={t("runs.modelHint")}
             placeholder={t("runs.modelOwn")}
-            data={MODELS}
+            data={known?.models.map((one) => one.name) ?? []}
+            renderOption={({ option }) => (
+              <ModelOption model={known?.models.find((one) => one.name === option.value)} />
+            )}
             value={model}
             error={wrong("model")}
             onChange={setModel}
@@ -101,15 +108,28 @@ export function NewRun() {
           <Select
             label={t("runs.precision")}
             inputWrapperOrder={ORDER}
-            description={t("runs.precisionHint")}
+            description={need ? t("runs.memory", { size: bytes(need, i18n.language) }) : t("runs.precisionHint")}
             placeholder={t("runs.precisionAuto")}
             clearable
             clearButtonProps={{ "aria-label": t("runs.precisionAuto") }}
-            data={[...PRECISIONS]}
+            data={known?.precisions.map(({ name, available }) => ({
+              value: name,
+              label: name,
+              disabled: !available,
+            })) ?? []}
+            renderOption={({ option }) => (
+              <PrecisionOption
+                precision={known?.precisions.find((one) => one.name === option.value)}
+                memory={weights[option.value]}
+              />
+            )}
+            comboboxProps={{ width: 360, position: "bottom-end" }}
             value={precision}
             error={wrong("precision")}
             onChange={setPrecision}
           />
+        </div>
+        <div className={styles.two} style={{ marginTop: 16 }}>
           <TextInput
             label={t("runs.include")}
             inputWrapperOrder={ORDER}
@@ -151,7 +171,10 @@ export function NewRun() {
               style={{ rotate: more ? "180deg" : "0deg", transition: "rotate 120ms" }}
             />
           }
-          onClick={() => setMore(!more)}
+          onClick={() => {
+            setWanted(true);
+            setMore(!more);
+          }}
         >
           {t("runs.more")}
         </Button>
@@ -165,6 +188,51 @@ export function NewRun() {
         </Button>
       </div>
     </form>
+  );
+}
+
+/** The model that a run would take: the one that is named, or else the collection's own. */
+function modelOf(
+  model: string,
+  collection: string,
+  known: Schemas["Collections"] | undefined,
+): string | undefined {
+  if (model.trim()) return model.trim();
+  const name = collection.trim() || known?.default;
+  return known?.collections.find((one) => one.name === name)?.model;
+}
+
+function ModelOption({ model }: { model: Schemas["ModelDocument"] | undefined }) {
+  const { t, i18n } = useTranslation();
+  if (!model) return null;
+  const least = Math.min(...Object.values(model.weights));
+  const said = [
+    model.here ? t("runs.here") : t("runs.fetched"),
+    Number.isFinite(least) ? t("runs.memoryFrom", { size: bytes(least, i18n.language) }) : null,
+  ];
+  return <Choice name={model.name} why={said.filter(Boolean).join(" · ")} />;
+}
+
+interface PrecisionProps {
+  precision: Schemas["PrecisionDocument"] | undefined;
+  memory: number | undefined;
+}
+
+function PrecisionOption({ precision, memory }: PrecisionProps) {
+  const { i18n } = useTranslation();
+  if (!precision) return null;
+  const size = memory ? bytes(memory, i18n.language) : null;
+  return <Choice name={precision.name} why={[size, precision.why].filter(Boolean).join(" · ")} />;
+}
+
+function Choice({ name, why }: { name: string; why: string }) {
+  return (
+    <div>
+      <div>{name}</div>
+      <Text size="xs" c="dimmed">
+        {why}
+      </Text>
+    </div>
   );
 }
 
