@@ -4,7 +4,6 @@ A unit is one row at every stage (`batch_size=1`): Ray splits, merges and mixes 
 a row it keeps whole. Pixels travel as one binary value, read without a copy.
 """
 
-import asyncio
 import io
 import logging
 import os
@@ -27,7 +26,8 @@ from pdray.catalog.units import Unit
 from pdray.catalog.view import KnownContents
 from pdray.errors import PdrayError
 from pdray.index.target import IndexTarget
-from pdray.ingest.control import PAUSED, RUNNING, Control, signals_kept
+from pdray.ingest.control import Control, signals_kept
+from pdray.ingest.gate import Gate
 from pdray.ingest.placement import COMMIT_CPUS, EMBED_CPUS, Placement
 from pdray.ingest.project import Projector
 from pdray.ingest.stages import (
@@ -208,33 +208,10 @@ def _committed(dataset: Any) -> Iterator[Committed]:
                 yield committed
 
 
-class _Gate:
-    """Where workers ask before each unit. Waiting there costs nothing and loses nothing.
-
-    A gate inside the stream, because Ray has all units of a wave from the start and hands each
-    worker some ahead; smaller waves would start the actors, and load the model, again and again.
-    """
-
-    def __init__(self) -> None:
-        self.state = RUNNING
-        self.turned = asyncio.Condition()
-
-    async def turn(self, state: str) -> None:
-        async with self.turned:
-            self.state = state
-            self.turned.notify_all()
-
-    async def admits(self) -> bool:
-        """Waits while the run is paused; False where it is cancelled."""
-        async with self.turned:
-            await self.turned.wait_for(lambda: self.state != PAUSED)
-            return self.state == RUNNING
-
-
 def _open_gate() -> Any:
     # One that dies is started again, and the driver repeats its state every second or two.
     options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
-    return ray.remote(_Gate).options(max_concurrency=10_000, **options).remote()
+    return ray.remote(Gate).options(max_concurrency=10_000, **options).remote()
 
 
 def _admitted(gate: Any) -> bool:
