@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.faults.harness")
+pytest.register_assert_rewrite("tests.faults.harness", "tests.faults.orphans")
 
 from tests.faults.harness import table  # noqa: E402  after the line above
 

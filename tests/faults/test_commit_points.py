@@ -15,7 +15,7 @@ import fsspec
 import pytest
 
 from tests.conftest import S3Server
-from tests.faults.harness import State, compare, counted, look, pdray, rework
+from tests.faults.harness import State, compare, counted, flags, look, pdray, rework, tidied
 from tests.faults.plain import Call, Ended, run
 from tests.faults.points import Fault
 
@@ -148,9 +148,12 @@ def trial(
     assert ended.code == 0, ended.error
     counts = counted(f"killed at a named point, {'S3' if s3 else 'local disk'}")
     counts.kills, counts.rework = 1, rework([fault, again])
-    compare(look(workspace, state), story.changed if earlier else story.fresh, counts)
+    expected = story.changed if earlier else story.fresh
+    compare(look(workspace, state), expected, counts)
     assert counts.rework <= UNIT
+    assert ended.report["rework"] <= UNIT
     assert ended.report["pending"] == 0
+    tidied(flags(workspace, state), expected)
 
 
 _BOTH = ("before", "after")

@@ -23,6 +23,7 @@ from tests.faults.harness import (
     counted,
     environment,
     finish,
+    flags,
     kill_everything,
     look,
     noting,
@@ -32,6 +33,7 @@ from tests.faults.harness import (
     rework,
     row_parts,
     start,
+    tidied,
     wait_for,
     writing,
 )
@@ -107,8 +109,10 @@ def trial(photos: Path, home: Path, undisturbed: State, number: int) -> None:
     counts.kills, counts.rework = died, rework(faults)
     compare(look(workspace), undisturbed, counts)
     assert counts.rework <= IN_FLIGHT
+    assert int(str(report["rework"])) <= IN_FLIGHT  # and so the user is told
     verified = pdray("verify", "-w", workspace)
     assert verified.returncode == 0, verified.stdout
+    tidied(flags(workspace), undisturbed)
 
 
 def rows_of_others(workspace: Path, run_id: object) -> int:
