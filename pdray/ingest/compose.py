@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 import ray
 import ray.data
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pdray.catalog.units import Unit
 from pdray.catalog.view import KnownContents
@@ -234,7 +235,14 @@ class _Gate:
 def _open_gate() -> Any:
     # One that dies is started again, and the driver repeats its state every second or two.
     options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
-    return ray.remote(_Gate).options(max_concurrency=10_000, **options).remote()
+    options |= {"max_concurrency": 10_000, "scheduling_strategy": _beside_the_driver()}
+    return ray.remote(_Gate).options(**options).remote()
+
+
+def _beside_the_driver() -> Any:
+    """On the driver's node: where the state folder is, and whose end ends the run anyway."""
+    here = ray.get_runtime_context().get_node_id()
+    return NodeAffinitySchedulingStrategy(here, soft=False)
 
 
 def _admitted(gate: Any) -> bool:
@@ -314,7 +322,8 @@ class Projection:
         self.broken: str | None = None
         self._waiting: list[Any] = []
         target = replace(target, label="pdray index")
-        self._actor = ray.remote(_Projector).options(num_cpus=0).remote(job, target)
+        options = {"num_cpus": 0, "scheduling_strategy": _beside_the_driver()}
+        self._actor = ray.remote(_Projector).options(**options).remote(job, target)
         # While the encoders load: opening takes as long as a dozen images.
         self._waiting.append(self._actor.open.remote())
 

@@ -13,7 +13,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
@@ -186,9 +185,9 @@ class State:
     rows: Counter[tuple[str, int]]
 
 
-def look(workspace: object, state: object = None, qdrant: str | None = None) -> State:
+def look(workspace: object, state_dir: object = None, **more: object) -> State:
     """Reads catalog and index; every thumbnail has to open."""
-    settings = load(flags(workspace, state, qdrant))
+    settings = load(flags(workspace, state_dir, **more))
     catalog = Catalog.open(settings.workspace)
     pointer = current(catalog, "default")
     assert pointer is not None
@@ -215,16 +214,16 @@ def look(workspace: object, state: object = None, qdrant: str | None = None) -> 
     return State(payloads, {one.id: one.vector for one in stored}, failed, rows)
 
 
-def flags(workspace: object, state: object = None, qdrant: str | None = None) -> dict[str, Any]:
-    """What `load` needs to know of a trial's places."""
-    said = {"workspace": workspace, "state_dir": state, "qdrant_url": qdrant}
+def flags(workspace: object, state_dir: object = None, **more: object) -> dict[str, str]:
+    """What `load` needs to know of a trial's places; `more` are settings too."""
+    said = {"workspace": workspace, "state_dir": state_dir, **more}
     return {name: str(value) for name, value in said.items() if value is not None}
 
 
-def tidied(where: dict[str, Any], expected: State) -> None:
+def tidied(where: dict[str, str], expected: State) -> None:
     """After `pdray compact` there is no orphan, and all that can be found is as it was."""
     assert compacted(where) == set()
-    found = look(where["workspace"], where.get("state_dir"), where.get("qdrant_url"))
+    found = look(**where)
     assert max(found.rows.values()) == 1
     compare(_unnumbered(found), replace(_unnumbered(expected), rows=found.rows))
 

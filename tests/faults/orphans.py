@@ -5,7 +5,6 @@ every file there is.
 """
 
 from collections import Counter
-from typing import Any
 
 import fsspec
 
@@ -15,11 +14,11 @@ from pdray.config import load
 from pdray.ingest.run import index_target
 from pdray.ingest.upkeep import compact
 
-# Records that are kept for good: what runs did, who held the leases, which model served.
-_KEPT = ("format.json", "runs/", "leases/", "floors/")
+# Records that are kept for good: what runs did, who held the leases, what a server has applied.
+_KEPT = ("format.json", "runs/", "leases/", "floors/", "projections/")
 
 
-def compacted(flags: dict[str, Any]) -> set[str]:
+def compacted(flags: dict[str, str]) -> set[str]:
     """Compacts the workspace without any grace; gives the orphans that it leaves."""
     settings = load(flags)
     found = compact(settings, index_target(settings), grace_seconds=0.0, settle_seconds=0.0)
