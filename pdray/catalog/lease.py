@@ -49,9 +49,17 @@ class Lease:
 def hold(catalog: Catalog, collection: str, run_id: str) -> Iterator[Lease]:
     """Holds the collection for the block. Raises LeaseHeld, naming the holder."""
     with _held(_claim(catalog, collection, run_id)) as lease:
-        while holder(catalog, _GATE) is not None:
-            time.sleep(_GATE_POLL_SECONDS)
+        _wait_at_the_gate(catalog)
         yield lease
+
+
+def _wait_at_the_gate(catalog: Catalog) -> None:
+    told = False
+    while keeper := holder(catalog, _GATE):
+        if not told:
+            _log.warning("Waiting until %s ends: it tidies the workspace up.", keeper["run_id"])
+            told = True
+        time.sleep(_GATE_POLL_SECONDS)
 
 
 @contextlib.contextmanager

@@ -185,7 +185,10 @@ class Settings:
     ] = "auto"
     compile: Annotated[
         bool,
-        About(SWITCH, "Whether the model goes through torch.compile: slow to start, then faster."),
+        About(
+            SWITCH,
+            "Whether the model goes through torch.compile, on GPUs: slow to start, then faster.",
+        ),
     ] = False
     offline: Annotated[bool, About(SWITCH, "Whether the model hub is never asked.")] = False
     ray_address: Annotated[

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pdray.errors import ModelUnavailable, UsageError
 from pdray.models.batches import run_in_batches
+from pdray.models.fused import fuse
 from pdray.models.int8 import quantise
 from pdray.models.precision import choose, choose_device
 from pdray.models.resolve import folder_of
@@ -20,9 +21,6 @@ from pdray.records import ModelSpec
 _IMAGE_BATCH = {"cpu": 16, "cuda": 256}
 _TEXT_BATCH = 64
 _ANY = 1 << 30
-# So many patches at most are attended to by plain products on a CPU: torch's fused attention takes
-# half as long again for the 49 of ViT-B/32, as long for 64, and a third less for the 196 of B/16.
-_FEW_PATCHES = 64
 _TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
@@ -32,8 +30,7 @@ class DualEncoder:
     `device` is "auto", "cpu" or torch's name of a GPU; `precision` "auto", "fp32", "bf16", "fp16"
     or "int8" (of the image tower, on CPUs); `threads` sets torch's CPU threads for the process.
     `towers` loads one side only: the other's weights are neither read nor held. `compile` uses
-    torch.compile for images (half a minute at the first batch, a fifth faster on CPUs with AMX,
-    nothing gained without).
+    torch.compile for images, on GPUs; on CPUs the image tower is rewritten anyway (fused.py).
     Raises ModelUnavailable where the spec's files are missing, changed or damaged.
     """
 
@@ -54,19 +51,17 @@ class DualEncoder:
         self.towers = towers
         self.device = torch.device(choose_device(device))
         self.precision = choose(str(self.device), precision)
-        self._eight_bits = self.precision.precision == "int8" and towers != "text"
-        loaded = torch.float32 if self._eight_bits else self.precision.dtype
+        # On CPUs the image tower is rewritten, from weights as they were trained.
+        self._rewritten = self.device.type == "cpu" and towers != "text"
+        if compile and self.device.type == "cpu":
+            raise UsageError("Compiling is for GPUs, and gains nothing on CPUs: leave it out.")
+        loaded = torch.float32 if self._rewritten else self.precision.dtype
         self._model = load_towers(folder, spec.model_type, towers, loaded)
-        if self._eight_bits:
-            if compile:
-                raise UsageError("Precision int8 can't be compiled: leave out --compile.")
+        if self._rewritten:
+            rewrite = quantise if self.precision.precision == "int8" else fuse
             prepared = spec.preprocessing
             with torch.inference_mode():
-                quantise(self._model, self.precision.dtype, prepared.mean, prepared.std)
-        if towers != "text" and self.device.type == "cpu":
-            vision = self._model.config.vision_config
-            if (vision.image_size // vision.patch_size) ** 2 <= _FEW_PATCHES:
-                self._model.set_attn_implementation({"vision_config": "eager"})
+                rewrite(self._model, self.precision.dtype, prepared.mean, prepared.std)
         self._model.to(self.device)
         self._tokenizer = None if towers == "image" else load_tokenizer(folder)
         self._image_features = self._model.get_image_features
@@ -139,7 +134,7 @@ class DualEncoder:
         uploaded = torch.from_numpy(np.require(pixels, requirements=["C", "W"])).to(self.device)
         # A view, not a copy: (n, h, w, 3) uint8 is channels-last memory of (n, 3, h, w).
         values = uploaded.permute(0, 3, 1, 2)
-        if not self._eight_bits:  # there the weights do this
+        if not self._rewritten:  # there the weights do this
             values = (values * self._scale + self._shift).to(self.precision.dtype)
         output = self._image_features(pixel_values=values)
         return output.pooler_output.float()  # type: ignore[no-any-return]

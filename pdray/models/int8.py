@@ -16,48 +16,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from pdray.models.fused import Product, fuse
+
 _MIDDLE = 128  # the zero of unsigned activations: VNNI multiplies unsigned by signed
 _STEPS = 127
 _SMOOTHING = 0.5  # SmoothQuant's alpha: the share of a channel's range that the weights take over
-_GAIN = 1.702  # x * sigmoid(1.702 x), "quick GELU", is silu(1.702 x) / 1.702
 _PICTURES = 8
 
 
 def quantise(model: Any, dtype: torch.dtype, mean: Iterable[float], std: Iterable[float]) -> None:
     """Makes the image tower of a model in fp32 an 8-bit one, in place; `dtype` is what it computes
-    in between products. It then takes uint8 pixels (n, 3, h, w), not normalised.
+    in between products. As after `fuse` it takes uint8 pixels, not normalised.
     """
-    tower = model.vision_model
-    convolution = tower.embeddings.patch_embedding
+    convolution = model.vision_model.embeddings.patch_embedding
     _smooth(model, _ranges(model, convolution.in_channels))
-    patches = _Patches(convolution, torch.tensor(tuple(mean)), torch.tensor(tuple(std)), dtype)
-    for layer in tower.encoder.layers:
-        attention, mlp = layer.self_attn, layer.mlp
-        rows = _Rows()
-        for name in ("q_proj", "k_proj", "v_proj"):
-            setattr(attention, name, Linear8(getattr(attention, name), rows, dtype))
-        attention.out_proj = Linear8(attention.out_proj, _Rows(), dtype)
-        gain = _GAIN if type(mlp.activation_fn).__name__ == "QuickGELUActivation" else 1.0
-        if gain != 1.0:
-            mlp.activation_fn = nn.SiLU()
-            mlp.fc2.weight.div_(gain)
-        mlp.fc1 = Linear8(mlp.fc1, _Rows(), dtype, gain)
-        mlp.fc2 = Linear8(mlp.fc2, _Rows(), dtype)
-    model.to(dtype)
-    tower.embeddings.patch_embedding = patches
-
-
-class _Rows:
-    """Activations in 8 bits, a scale a row; the last are kept, for the layers that share them."""
-
-    def __init__(self) -> None:
-        self._kept: tuple[Tensor, Tensor, Tensor] | None = None
-
-    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        kept = self._kept
-        if kept is None or kept[0] is not x:
-            kept = self._kept = (x, *_rounded(x.reshape(-1, x.shape[-1])))
-        return kept[1], kept[2]
+    fuse(model, dtype, mean, std, _prepare)
 
 
 def _rounded(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,69 +46,22 @@ def _rounded(x: Tensor) -> tuple[Tensor, Tensor]:
     return steps.view(torch.uint8).bitwise_xor_(_MIDDLE), factor.float().reciprocal().to(x.dtype)
 
 
-class _Weights:
-    """A matrix (out, in) in 8 bits, a scale a row, packed for the CPU's products."""
+def _prepare(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Product:
+    """The product in 8 bits: weights rounded with a scale an output channel, packed for the CPU."""
+    scale = weight.abs().amax(1).clamp_min(1e-12) / _STEPS
+    zero = torch.zeros(len(weight), dtype=torch.int32)
+    steps = (weight / scale[:, None]).round().to(torch.int8)
+    packed = torch.ops.onednn.qlinear_prepack(steps, None)
+    apply, added = torch.ops.onednn.qlinear_pointwise, bias.to(dtype)
 
-    def __init__(self, weight: Tensor) -> None:
-        scale = weight.abs().amax(1).clamp_min(1e-12) / _STEPS
-        steps = (weight / scale[:, None]).round().to(torch.int8)
-        self.scale = scale
-        self.zero = torch.zeros(len(weight), dtype=torch.int32)
-        self.packed = torch.ops.onednn.qlinear_prepack(steps, None)
-
-    def product(self, rows: Tensor, middle: int, dtype: torch.dtype, factor: Tensor) -> Tensor:
-        """(rows - middle) @ weight.T * factor, where factor is per output channel."""
-        return torch.ops.onednn.qlinear_pointwise(  # type: ignore[no-any-return]
-            rows, 1.0, middle, self.packed, factor, self.zero, None, 1.0, 0, dtype, "none", [], ""
+    def product(x: Tensor) -> Tensor:
+        rows, factor = _rounded(x)
+        found: Tensor = apply(
+            rows, 1.0, _MIDDLE, packed, scale, zero, None, 1.0, 0, dtype, "none", [], ""
         )
+        return found.mul_(factor).add_(added)
 
-
-class Linear8(nn.Module):
-    """A linear layer in 8 bits; what it gives is multiplied by `gain`."""
-
-    def __init__(self, layer: Any, rows: _Rows, dtype: torch.dtype, gain: float = 1.0) -> None:
-        super().__init__()
-        self._rows, self._dtype = rows, dtype
-        self._weights = _Weights(layer.weight)
-        self._factor = self._weights.scale * gain
-        self._bias = None if layer.bias is None else (layer.bias * gain).to(dtype)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., in) to (..., out)."""
-        rows, scale = self._rows(x)
-        result = self._weights.product(rows, _MIDDLE, self._dtype, self._factor).mul_(scale)
-        if self._bias is not None:
-            result.add_(self._bias)
-        return result.view(*x.shape[:-1], -1)
-
-
-class _Patches(nn.Module):
-    """The patch embedding over uint8 pixels as they are: the normalisation is in the weights.
-
-    Not in 8 bits: over an even area one pixel's rounding error adds up a thousand times, which
-    took half of all agreement and gave 2% of the speed.
-    """
-
-    def __init__(self, layer: nn.Conv2d, mean: Tensor, std: Tensor, dtype: torch.dtype) -> None:
-        super().__init__()
-        self._side, self._dtype = int(layer.kernel_size[0]), dtype
-        # transformers casts the pixels to the type of this before it calls.
-        self.weight = nn.Parameter(torch.empty(0, dtype=torch.uint8), requires_grad=False)
-        shift = (layer.weight * (-mean / std).view(1, 3, 1, 1)).sum((1, 2, 3))
-        bias = shift if layer.bias is None else shift + layer.bias
-        self._bias = bias.to(dtype)
-        scaled = (layer.weight / (255 * std).view(1, 3, 1, 1)).permute(0, 2, 3, 1)
-        self._weights = scaled.reshape(len(scaled), -1).to(dtype)
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """(n, 3, h, w), in channels-last memory, to (n, width, h / side, w / side)."""
-        n, channels, height, width = pixels.shape
-        side, across, down = self._side, width // self._side, height // self._side
-        whole = pixels[:, :, : down * side, : across * side].permute(0, 2, 3, 1)
-        rows = whole.reshape(n, down, side, across, side * channels).transpose(2, 3)
-        patches = rows.reshape(n * down * across, -1).to(self._dtype)
-        result = nn.functional.linear(patches, self._weights, self._bias)
-        return result.view(n, down, across, -1).permute(0, 3, 1, 2)
+    return product
 
 
 def _ranges(model: Any, channels: int) -> dict[nn.Module, Tensor]:
