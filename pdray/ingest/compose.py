@@ -31,6 +31,7 @@ from pdray.index.target import IndexTarget
 from pdray.ingest.control import PAUSED, RUNNING, Control, signals_kept
 from pdray.ingest.placement import COMMIT_CPUS, EMBED_CPUS, Placement
 from pdray.ingest.project import Projector
+from pdray.ingest.sight import Landmarks, blind, landmarks
 from pdray.ingest.stages import (
     Committed,
     Decoded,
@@ -70,7 +71,7 @@ class Cluster:
         _quiet()
         gate = _open_gate()
         # In a list, so that each process fetches it itself, uncopied. The driver holds it so long.
-        shared = (job, [ray.put(known)], gate)
+        shared = (job, [ray.put(known)], gate, landmarks(job))
         stream = iter(units)
         with control.told(lambda state: gate.turn.remote(state)):
             while not control.cancelled and (wave := list(islice(stream, _WAVE))):
@@ -245,28 +246,32 @@ def _beside_the_driver() -> Any:
     return NodeAffinitySchedulingStrategy(here, soft=False)
 
 
-def _admitted(gate: Any) -> bool:
+def _admitted(gate: Any, refusal: PdrayError | None) -> bool:
+    if refusal is not None:
+        raise refusal  # here, because what a constructor raises arrives as text
     return bool(ray.get(gate.admits.remote()))
 
 
 class _Process:
     """All of a unit's work in one process. An answer of None is a unit that was not begun."""
 
-    def __init__(self, job: Job, known: list[Any], gate: Any) -> None:
+    def __init__(self, job: Job, known: list[Any], gate: Any, marks: Landmarks) -> None:
+        self.refusal = blind(marks)
         self.worker, self.gate = Worker(job, ray.get(known[0])), gate
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        if not _admitted(self.gate):
+        if not _admitted(self.gate, self.refusal):
             return _row(None)
         return _row(self.worker.process(_value(batch)))
 
 
 class _Decode:
-    def __init__(self, job: Job, known: list[Any], gate: Any) -> None:
+    def __init__(self, job: Job, known: list[Any], gate: Any, marks: Landmarks) -> None:
+        self.refusal = blind(marks)
         self.job, self.known, self.gate = job, ray.get(known[0]), gate
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        if not _admitted(self.gate):
+        if not _admitted(self.gate, self.refusal):
             return _row(None, pixels=pa.py_buffer(b""))
         decoded = decode(self.job, self.known, _value(batch), None)
         pixels, decoded.pixels = decoded.pixels, decoded.pixels[:0]
@@ -275,7 +280,7 @@ class _Decode:
 
 
 class _Embed:
-    def __init__(self, job: Job, known: list[Any], gate: Any) -> None:
+    def __init__(self, job: Job, known: list[Any], gate: Any, marks: Landmarks) -> None:
         self.job = job
         self.encoder = build_encoder(self.job)
 
@@ -292,10 +297,12 @@ class _Embed:
 
 
 class _Commit:
-    def __init__(self, job: Job, known: list[Any], gate: Any) -> None:
-        self.job = job
+    def __init__(self, job: Job, known: list[Any], gate: Any, marks: Landmarks) -> None:
+        self.job, self.refusal = job, blind(marks)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
+        if self.refusal is not None:
+            raise self.refusal
         value = _value(batch)
         return _row(None if value is None else commit(self.job, *value))
 
