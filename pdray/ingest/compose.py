@@ -11,7 +11,7 @@ import os
 import pickle
 import sys
 import warnings
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -78,8 +78,7 @@ class Cluster:
                 rows = [{"value": pickle.dumps(unit)} for unit in wave]
                 dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
                 build = _on_gpus if placement.gpus else _on_cpus
-                with _sentences():
-                    yield from _committed(build(dataset, shared, placement))
+                yield from _committed(build(dataset, shared, placement))
 
     def projection(self, job: Job, target: IndexTarget) -> "Projection":
         """The index, written by a process of its own."""
@@ -137,20 +136,6 @@ def _connected(address: str | None, known_bytes: int) -> Iterator[None]:
         ray.shutdown()
 
 
-@contextmanager
-def _sentences() -> Iterator[None]:
-    """What a worker raised on purpose arrives as it was raised, not in Ray's wrappings."""
-    try:
-        yield
-    except Exception as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, PdrayError):
-            cause = getattr(cause, "cause", None) or cause.__cause__
-        if cause is None:
-            raise
-        raise cause from None
-
-
 def _quiet() -> None:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -206,6 +191,8 @@ def _committed(dataset: Any) -> Iterator[Committed]:
     for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         for value in batch.column("value"):
             committed = pickle.loads(value.as_py())
+            if isinstance(committed, PdrayError):
+                raise committed
             if committed is not None:
                 yield committed
 
@@ -246,65 +233,94 @@ def _beside_the_driver() -> Any:
     return NodeAffinitySchedulingStrategy(here, soft=False)
 
 
-def _admitted(gate: Any, refusal: PdrayError | None) -> bool:
-    if refusal is not None:
-        raise refusal  # here, because what a constructor raises arrives as text
-    return bool(ray.get(gate.admits.remote()))
+def _told(work: Callable[[Any], Any], value: Any) -> Any:
+    """What the work makes of the value, or the PdrayError that it raises. The error travels as an
+    answer, because an exception of an actor reaches the driver as text.
+    """
+    try:
+        return work(value)
+    except PdrayError as error:
+        return error
 
 
-class _Process:
-    """All of a unit's work in one process. An answer of None is a unit that was not begun."""
+class _Stage:
+    """One process of a pool. An answer of None is a unit that was not begun."""
 
     def __init__(self, job: Job, known: list[Any], gate: Any, marks: Landmarks) -> None:
-        self.refusal = blind(marks)
-        self.worker, self.gate = Worker(job, ray.get(known[0])), gate
+        self.job, self.known, self.gate = job, known, gate
+        self.refusal: PdrayError | None = blind(marks)
+        if self.refusal is None:
+            self.refusal = _told(self.build, None)
+
+    def build(self, _: object) -> None:
+        """Whatever takes long; here, because what a constructor raises is text too."""
+
+    def admitted(self) -> bool:
+        """Whether a unit may be begun. Raises what keeps this process from its work."""
+        if self.refusal is not None:
+            raise self.refusal
+        return bool(ray.get(self.gate.admits.remote()))
+
+
+class _Process(_Stage):
+    """All of a unit's work in one process."""
+
+    def build(self, _: object) -> None:
+        self.worker = Worker(self.job, ray.get(self.known[0]))
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        if not _admitted(self.gate, self.refusal):
-            return _row(None)
-        return _row(self.worker.process(_value(batch)))
+        return _row(_told(self.process, _value(batch)))
+
+    def process(self, unit: Unit) -> Committed | None:
+        return self.worker.process(unit) if self.admitted() else None
 
 
-class _Decode:
-    def __init__(self, job: Job, known: list[Any], gate: Any, marks: Landmarks) -> None:
-        self.refusal = blind(marks)
-        self.job, self.known, self.gate = job, ray.get(known[0]), gate
+class _Decode(_Stage):
+    def build(self, _: object) -> None:
+        self.contents: KnownContents = ray.get(self.known[0])
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        if not _admitted(self.gate, self.refusal):
-            return _row(None, pixels=pa.py_buffer(b""))
-        decoded = decode(self.job, self.known, _value(batch), None)
+        decoded = _told(self.decode, _value(batch))
+        if not isinstance(decoded, Decoded):
+            return _row(decoded, pixels=pa.py_buffer(b""))
         pixels, decoded.pixels = decoded.pixels, decoded.pixels[:0]
         # One copy, from our array into the block; the next stage reads it in place.
         return _row(decoded, pixels=pa.py_buffer(np.ascontiguousarray(pixels)))
 
+    def decode(self, unit: Unit) -> Decoded | None:
+        return decode(self.job, self.contents, unit, None) if self.admitted() else None
 
-class _Embed:
-    def __init__(self, job: Job, known: list[Any], gate: Any, marks: Landmarks) -> None:
-        self.job = job
+
+class _Embed(_Stage):
+    def build(self, _: object) -> None:
         self.encoder = build_encoder(self.job)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        decoded: Decoded | None = _value(batch)
-        if decoded is None:
-            return _row(None)
+        decoded = _value(batch)
+        if not isinstance(decoded, Decoded):
+            return _row(decoded)
         shape = (len(decoded.contents), *decoded.pixels.shape[1:])
         raw = batch.column("pixels")[0].as_buffer()
         decoded.pixels = np.frombuffer(raw, np.uint8).reshape(shape)
-        vectors = embed(self.encoder, self.job, decoded)
+        vectors = _told(self.embed, decoded)
         decoded.pixels = decoded.pixels[:0].copy()
-        return _row((decoded, vectors))
+        return _row(vectors if isinstance(vectors, PdrayError) else (decoded, vectors))
 
-
-class _Commit:
-    def __init__(self, job: Job, known: list[Any], gate: Any, marks: Landmarks) -> None:
-        self.job, self.refusal = job, blind(marks)
-
-    def __call__(self, batch: pa.Table) -> pa.Table:
+    def embed(self, decoded: Decoded) -> Any:
         if self.refusal is not None:
             raise self.refusal
+        return embed(self.encoder, self.job, decoded)
+
+
+class _Commit(_Stage):
+    def __call__(self, batch: pa.Table) -> pa.Table:
         value = _value(batch)
-        return _row(None if value is None else commit(self.job, *value))
+        return _row(_told(self.commit, value) if isinstance(value, tuple) else value)
+
+    def commit(self, value: tuple[Decoded, Any]) -> Committed:
+        if self.refusal is not None:
+            raise self.refusal
+        return commit(self.job, *value)
 
 
 def _value(batch: pa.Table) -> Any:

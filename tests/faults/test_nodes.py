@@ -151,14 +151,15 @@ def another_machine(cluster: Cluster, hidden: Path, environ: dict[str, str]) -> 
     alone = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]
     ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1"]
     ray += [f"--address={cluster.address}", f"--object-store-memory={STORE}"]
-    node = subprocess.Popen(
-        [*alone, *ray], env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    log = hidden.parent / "node.log"
+    with log.open("wb") as file:
+        node = subprocess.Popen([*alone, *ray], env=environ, stdout=file, stderr=file)
     try:
         end = time.monotonic() + DEADLINE
         while sum(one["Alive"] for one in cluster.global_state.node_table()) < 2:
-            if node.poll() is not None:
+            if node.poll() in (1, 99):  # unshare's own code, and that of a mount
                 pytest.skip("this machine lets nobody mount a disk of their own")
+            assert node.poll() is None, log.read_text()
             assert time.monotonic() < end, "the second node never came"
             TICK.wait(0.05)
         yield
