@@ -149,7 +149,7 @@ class _Run:
     def _phases(self, planner: Planner) -> None:
         plan = self._list(planner)
         report = self.report
-        report.seen, report.unchanged = plan.seen, plan.unchanged
+        report.seen, report.unchanged, report.retries = plan.seen, plan.unchanged, plan.retries
         if self.options.dry_run:
             self._forecast(planner, plan)
             return

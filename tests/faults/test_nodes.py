@@ -40,6 +40,8 @@ from tests.faults.scenes import SIZE, UNIT
 pytestmark = [pytest.mark.ray]
 
 STORE = 100 * 2**20
+# What Ray in this process turned on earlier, its other processes here would not know of.
+OPEN = {"RAY_AUTH_MODE": "disabled"}
 Nodes = Callable[..., Cluster]
 
 
@@ -49,7 +51,7 @@ def nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
     made: list[Cluster] = []
 
     def start_head(fault: Fault, **head: Any) -> Cluster:
-        for name, value in environment(str(tmp_path), fault).items():
+        for name, value in environment(str(tmp_path), fault, **OPEN).items():
             monkeypatch.setenv(name, value)
         options = {"include_dashboard": False, "object_store_memory": STORE, **head}
         made.append(Cluster(initialize_head=True, head_node_args=options))
@@ -63,7 +65,7 @@ def nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
 @contextmanager
 def running(photos: Path, home: Path, cluster: Cluster, fault: Fault) -> Iterator[Any]:
     """A run on the cluster, from its second commit on."""
-    at = {"PDRAY_RAY_ADDRESS": cluster.address, **SIZE}
+    at = {"PDRAY_RAY_ADDRESS": cluster.address, **SIZE, **OPEN}
     run = start(photos, home / "workspace", environment(f"{home}-run", fault, **at))
     try:
         wait_for(committed(2), run, home / "workspace")
@@ -176,7 +178,7 @@ def test_a_machine_that_does_not_see_a_folder_ends_the_run_in_one_sentence(
     assert pdray("samples", photos, "--count", 2, "--max-side", 320).returncode == 0
     (tmp_path / "workspace").mkdir()
     cluster = nodes(Fault(str(tmp_path / "fault")), num_cpus=0)
-    environ = environment(str(tmp_path), None, PDRAY_RAY_ADDRESS=cluster.address)
+    environ = environment(str(tmp_path), None, PDRAY_RAY_ADDRESS=cluster.address, **OPEN)
     with another_machine(cluster, tmp_path / hidden, environ):
         ended = subprocess.run(
             words(photos, tmp_path / "workspace"), env=environ, capture_output=True, text=True,
