@@ -168,7 +168,8 @@ class _Run:
         if not report.pending:
             pointer.advance(self.catalog, self.settings.collection, self.spec)
         if self.left is not None:
-            self.left.remove()
+            # Looked for anew: a node that was lost may have left marks of units done elsewhere.
+            attempts.left(self.catalog, self.settings.collection).remove()
 
     def _show(self, progress: Progress) -> None:
         self.tally.show(progress)

@@ -7,11 +7,14 @@ moment of its own, and kills every process that the run started, Ray's included.
 import os
 import random
 import signal
+import uuid
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from pdray.catalog.catalog import Catalog
+from tests.conftest import S3Server
 from tests.faults.harness import (
     TICK,
     Event,
@@ -105,6 +108,38 @@ def test_no_killed_run_of_many_leaves_a_trace(
     photos: Path, undisturbed: State, tmp_path: Path, number: int
 ) -> None:
     trial(photos, tmp_path, undisturbed, number)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("parts", [2, 5, 9, 12])
+def test_no_run_on_s3_that_is_killed_leaves_a_trace(
+    photos: Path, undisturbed: State, tmp_path: Path, s3: S3Server, parts: int
+) -> None:
+    """The whole process tree at a random moment after so many commits; the index is local."""
+    system = fsspec.filesystem("s3", **s3.options)
+    bucket = f"killed-{uuid.uuid4().hex}"
+    system.mkdir(bucket)
+    workspace, state, mark = f"s3://{bucket}/w", tmp_path / "state", str(tmp_path)
+    at = {**SIZE, **s3.environment, "PDRAY_STATE_DIR": str(state)}
+    faults = [Fault(str(tmp_path / "first")), Fault(str(tmp_path / "again"))]
+    counts = counted("whole process tree killed at random, S3")
+
+    def enough(_: Path, __: int) -> bool:
+        system.invalidate_cache()
+        return len(system.glob(f"{bucket}/w/collections/default/rows/*")) >= parts
+
+    run = start(photos, workspace, environment(mark, faults[0], **at))
+    try:
+        wait_for(enough, run, tmp_path)
+        TICK.wait(random.Random(parts).uniform(0, 0.5))
+    finally:
+        counts.kills = kill_everything(run, mark)
+    report = finish(photos, workspace, environment("again", faults[1], **at))
+    counts.rework = rework(faults)
+    compare(look(workspace, state), undisturbed, counts)
+    assert counts.rework <= IN_FLIGHT
+    assert int(str(report["rework"])) <= IN_FLIGHT
+    tidied(flags(workspace, state), undisturbed)
 
 
 @pytest.mark.faults
