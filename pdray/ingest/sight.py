@@ -10,8 +10,7 @@ from pathlib import Path
 
 from pdray.errors import CatalogError, PdrayError, SourceError
 from pdray.ingest.stages import Job
-from pdray.sources.folder import FileSource, FolderSource
-from pdray.sources.uri import to_path
+from pdray.sources.events import local_roots
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +31,7 @@ def landmarks(job: Job) -> Landmarks:
     record = f"runs/{job.run_id}/start.json"
     local, root = store.filesystem()
     workspace = (f"{root}{record}",) if local is None else ()
-    files = (getattr(source, "files", source) for source in job.sources)
-    roots = (to_path(one.root) for one in files if isinstance(one, FolderSource | FileSource))
+    roots = local_roots(job.sources)
     seen = [[mark for mark in marks if Path(mark).exists()] for marks in (workspace, roots)]
     return Landmarks(tuple(seen[0]), tuple(seen[1]))
 

@@ -16,7 +16,7 @@ from pdray.sources.selection import is_hidden
 from pdray.sources.uri import to_path
 
 _STEP_MS = 50
-_LOOK_MS = 500  # between looks for the end of the watch
+_LOOK_MS = 200  # between looks for the end of the watch
 
 
 def local_roots(sources: Iterable[Source]) -> list[str]:
@@ -36,12 +36,13 @@ class Events:
         self.folders = [folder for folder in folders if os.path.isdir(folder)]  # noqa: PTH112
         self.problem: str | None = None
         self._ignored = tuple(os.path.join(folder, "") for folder in ignored)  # noqa: PTH118
-        self._changed, self._stop = threading.Event(), threading.Event()
+        self._changed, self._stop, self._begun = (threading.Event() for _ in range(3))
         self._thread = threading.Thread(target=self._watch, daemon=True, name="pdray-events")
 
     def __enter__(self) -> Self:
         if self.folders:
             self._thread.start()
+            self._begun.wait()  # what changes from now on is told
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -67,20 +68,26 @@ class Events:
         from watchfiles import watch
 
         try:
-            for _ in watch(
+            for changes in watch(
                 *self.folders,
-                watch_filter=lambda _, path: self._matters(path),
+                watch_filter=lambda _, path: self.matters(path),
                 step=_STEP_MS,
                 rust_timeout=_LOOK_MS,
+                yield_on_timeout=True,
                 stop_event=self._stop,
                 raise_interrupt=False,
                 ignore_permission_denied=True,
             ):
-                self._changed.set()
+                self._begun.set()
+                if changes:
+                    self._changed.set()
         except (OSError, RuntimeError) as error:  # a limit of the system, or a folder just gone
             self.problem = str(error).splitlines()[0].rstrip(".")
+        finally:
+            self._begun.set()
 
-    def _matters(self, path: str) -> bool:
+    def matters(self, path: str) -> bool:
+        """Whether a change of this file could be one of the images."""
         if path.startswith(self._ignored):
             return False
         root = next((one for one in self.folders if path.startswith(one)), "")
