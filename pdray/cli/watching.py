@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 import typer
+from rich.markup import escape
 
 from pdray.cli.indexing import show
 from pdray.cli.interrupt import interruptible
@@ -40,7 +41,7 @@ def run_watch(
 
 
 def _say(sentence: str) -> None:
-    stderr.print(f"[dim]{time.strftime('%H:%M:%S')}[/]  {sentence}", markup=True, soft_wrap=True)
+    stderr.print(f"[dim]{time.strftime('%H:%M:%S')}[/]  {escape(sentence)}", soft_wrap=True)
 
 
 class _Runs:

@@ -124,7 +124,8 @@ class Watch:
             self._wait(None, again)
             return True
         if events.problem:
-            self.say(f"There are no events of these folders ({events.problem}).")
+            every = f"{self.settings.ingest.watch_seconds:g} s"
+            self.say(f"The system tells no changes ({events.problem}): looking every {every}.")
             events.problem = None
         self._wait(events, self.settings.ingest.watch_seconds, least=_SHARE * took)
         return True
