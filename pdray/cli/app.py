@@ -76,11 +76,17 @@ def index(
         list[str] | None,
         typer.Option("--exclude", metavar="GLOB", help="Not these; may be said again."),
     ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Go on: index what changes until Ctrl-C. JSON: a line a run."),
+    ] = False,
+    every: Annotated[
+        float | None,
+        typer.Option("--every", metavar="SECONDS", help="With --watch: look again so often."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Index what is new or changed. Run it again whenever you like."""
-    from pdray.cli.indexing import run_index
-
     flags = {"workspace": workspace, "collection": collection, "model": model, "config": config}
     asked = {
         "full": full,
@@ -90,6 +96,15 @@ def index(
         "include": tuple(include or ()),
         "exclude": tuple(exclude or ()),
     }
+    if watch:
+        from pdray.cli.watching import run_watch
+
+        run_watch({**flags, "ingest_watch_seconds": every}, sources, asked, as_json)
+        return
+    if every is not None:
+        raise UsageError("--every says how often to look again: add --watch.")
+    from pdray.cli.indexing import run_index
+
     run_index(flags, sources, asked, as_json)
 
 
