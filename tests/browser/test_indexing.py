@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from pdray.samples.collection import write_collection
 
-A_RUN = 60_000  # milliseconds: it starts Ray
+A_RUN = 120_000  # milliseconds: it starts Ray, and others may be at work
 
 
 def test_a_run_started_here_shows_its_progress_failures_and_images(
