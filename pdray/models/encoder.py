@@ -16,6 +16,7 @@ from pdray.models.int8 import quantise
 from pdray.models.precision import choose, choose_device
 from pdray.models.resolve import folder_of
 from pdray.models.text_tower import packed_text
+from pdray.models.threads import Adaptive
 from pdray.models.towers import Towers, load_tokenizer, load_towers
 from pdray.records import ModelSpec
 
@@ -71,6 +72,7 @@ class DualEncoder:
         self._text = None
         if towers == "text" and self.device.type == "cpu":
             self._text = packed_text(self._model, spec.model_type, self.precision.dtype)
+        self._adaptive = Adaptive(torch.get_num_threads())
         self._image_features = self._model.get_image_features
         if compile:
             # Twice at most: for the first batch size, then for any.
@@ -125,7 +127,7 @@ class DualEncoder:
         def run(start: int, stop: int) -> torch.Tensor:
             some = [texts[i] for i in order[start:stop]]
             if self._text is not None:
-                return self._packed(some)
+                return self._adaptive(len(some), lambda: self._packed(some))
             inputs = self._tokenize(some)
             return self._model.get_text_features(**inputs).pooler_output.float()  # type: ignore[no-any-return]
 

@@ -58,6 +58,7 @@ class Engine:
         self._encode_pixels = encode_pixels or self._own_tower
         self._spaces: dict[str, Space] = {}
         self._serving: dict[str, ModelSpec] = {}
+        self.serving = b""  # the spaces by collection, as a part of keys
         self._values: tuple[int | None, dict[tuple[str, str], Mapping[str, int]]] = (None, {})
         self._why = "The server is starting."
         self._ready = False
@@ -123,6 +124,10 @@ class Engine:
                     self._spaces[spec.space] = self._opened(spec)
                 except PdrayError as error:
                     failed = str(error)
+        if serving != self._serving or not self.serving:
+            self.serving = repr(
+                sorted((name, spec.space) for name, spec in serving.items())
+            ).encode()
         self._serving = serving
         self._ready, self._why = failed is None, failed or ""
         kept = {spec.space for spec in serving.values()}

@@ -62,8 +62,7 @@ def _request_id(scope: Scope) -> tuple[str, bool]:
 
 def _note(scope: Scope, status: int, seconds: float, request_id: str) -> None:
     # The route's pattern, not the path: ids would make a new series each.
-    found = scope.get("route")
-    route = getattr(found, "path", None) or "other"
+    route = getattr(scope.get("route"), "path", None) or scope.get("pdray.route") or "other"
     method = scope.get("method", "WS")
     metrics.REQUESTS.add(route=route, method=method, status=str(status))
     if scope["type"] == "http":

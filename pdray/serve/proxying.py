@@ -41,7 +41,7 @@ class Front:
         if scope["method"] in ("GET", "HEAD"):
             body = b""
         elif _length(scope) <= _MOST:
-            body = await _whole(receive)
+            body = await whole(receive)
             if body is None:  # gone before it had asked
                 return
         # A body that streams can't be sent twice.
@@ -95,7 +95,8 @@ def _length(scope: Scope) -> int:
     return int(found[0]) if found and found[0].isdigit() else _MOST + 1
 
 
-async def _whole(receive: Receive) -> bytes | None:
+async def whole(receive: Receive) -> bytes | None:
+    """The body of a request; None where who asked is gone."""
     pieces = []
     while True:
         message = await receive()

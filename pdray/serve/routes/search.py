@@ -13,7 +13,7 @@ from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from pdray.serve import asking, suggesting
-from pdray.serve.answering import Answers
+from pdray.serve.answering import respond
 from pdray.serve.asking import Images
 from pdray.serve.engine import Engine
 from pdray.serve.problems import Problem
@@ -48,20 +48,15 @@ def router(engine: Engine) -> APIRouter:
         },
     }
 
-    answers = Answers(engine)
-
     @api.post("/search", openapi_extra={"requestBody": body}, response_model=Answer)
     async def search(request: Request) -> Response:
         """Searches by text in the query language, by images that are known, uploaded or at a URL,
         by weighted mixes of these, or by conditions alone, which answer newest first.
         """
         asked, upload = await _asked(request)
-
-        async def find() -> Answer:
-            images = Images(upload, await fetched(engine, [asked]))
-            return await in_thread(asking.answer, engine, asked, images)
-
-        return await answers.answer(asked, upload is None, find)
+        images = Images(upload, await fetched(engine, [asked]))
+        answer = await in_thread(asking.answer, engine, asked, images)
+        return respond(request, asked, upload is None, answer)
 
     @api.post("/search/batch")
     async def search_batch(request: BatchRequest) -> BatchAnswer:
