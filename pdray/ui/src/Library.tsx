@@ -95,6 +95,7 @@ export function Library() {
               hrefOf={hrefOfPicture}
               onOpen={open.open}
               onLike={like}
+              open={view.image}
               label={t("grid.label")}
             />
           )}
@@ -149,11 +150,7 @@ function useOpening(go: ReturnType<typeof useView>["go"], view: View) {
     if (opened) history.back();
     else go({ image: null }, { replace: true });
     setOpened(false);
-    const id = view.image;
-    requestAnimationFrame(() => {
-      document.querySelector<HTMLElement>(`[data-id="${CSS.escape(id ?? "")}"]`)?.focus();
-    });
-  }, [opened, go, view.image]);
+  }, [opened, go]);
   useEffect(() => {
     document.documentElement.style.overflow = view.image ? "hidden" : "";
     return () => {

@@ -27,6 +27,8 @@ interface Props {
   hrefOf: (picture: Picture) => string;
   onOpen: (picture: Picture) => void;
   onLike: (picture: Picture) => void;
+  /** The image that is open over the grid: where it closes, the grid shows it. */
+  open: string | null;
   label: string;
 }
 
@@ -44,7 +46,7 @@ function measureOf(width: number): Measure {
 }
 
 /** A justified grid over a feed. The window scrolls it; what isn't near the window isn't there. */
-export function Grid({ feed, snapshot, hrefOf, onOpen, onLike, label }: Props) {
+export function Grid({ feed, snapshot, hrefOf, onOpen, onLike, open, label }: Props) {
   const { ref, width } = useElementSize();
   const holder = useRef<HTMLDivElement>(null);
   const measure = useMemo(() => measureOf(width), [width]);
@@ -78,7 +80,14 @@ export function Grid({ feed, snapshot, hrefOf, onOpen, onLike, label }: Props) {
   const [active, setActive] = useState<string | null>(null);
   const reachable = active ?? snapshot.sections[0]?.images[0]?.id ?? null;
   const focus = useCallback((picture: Picture) => setActive(picture.id), []);
-  const move = useMoving(feed, layout, margin, setActive);
+  const { move, reveal } = useMoving(feed, layout, margin, setActive);
+  const left = useRef<string | null>(null);
+  useEffect(() => {
+    const place = open === null && left.current ? feed.find(left.current) : null;
+    const picture = place && feed.at(place);
+    left.current = open;
+    if (picture) reveal(picture);
+  }, [open, feed, reveal]);
 
   return (
     <div ref={ref}>
@@ -271,7 +280,6 @@ function useMoving(
   margin: number,
   setActive: (id: string) => void,
 ) {
-  const wanted = useRef<string | null>(null);
   const reveal = useCallback(
     (picture: Picture) => {
       const place = feed.find(picture.id);
@@ -293,13 +301,12 @@ function useMoving(
         window.scrollTo({ top: top + found.height - window.innerHeight + 10 });
       }
       setActive(picture.id);
-      wanted.current = picture.id;
       // The row may be drawn only in the next frame.
       requestAnimationFrame(() => requestAnimationFrame(() => focusOn(picture.id)));
     },
     [feed, layout, margin, setActive],
   );
-  return useCallback(
+  const move = useCallback(
     (event: React.KeyboardEvent, onLike: (picture: Picture) => void) => {
       const id = (event.target as HTMLElement).dataset?.id;
       const place = id ? feed.find(id) : null;
@@ -318,6 +325,7 @@ function useMoving(
     },
     [feed, layout, reveal],
   );
+  return { move, reveal };
 }
 
 function focusOn(id: string) {
