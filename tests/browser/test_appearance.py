@@ -94,7 +94,9 @@ def test_nothing_is_asked_of_any_other_host(page: Page, server: str) -> None:
     page.on("request", lambda request: asked.append(request.url))
     page.goto("/")
     page.goto(f"/?image={tiles(page)[0]}")
-    page.wait_for_load_state("networkidle")
+    page.get_by_role("region", name="Similar images").locator("a").first.wait_for()
+    page.goto("/docs")
+    page.get_by_text("/api/v1/search/batch").first.wait_for()
     assert len(asked) > 10
     others = [url for url in asked if not url.startswith((server, "data:", "blob:", "ws://127."))]
     assert not others
