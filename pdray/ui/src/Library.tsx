@@ -6,6 +6,7 @@ import { useCallback, useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Link } from "wouter";
 
+import { ApiProblem } from "./api/client";
 import { useHappenings } from "./api/events";
 import { queries } from "./api/queries";
 import { Detail } from "./detail/Detail";
@@ -56,6 +57,10 @@ export function Library() {
   const fresh = useFresh(feed, view);
 
   const side = <FilterPanel view={view} onChange={(q) => search({ q })} />;
+  useWaiting(feed, snapshot);
+  // Before anything was indexed there is no collection to look at.
+  const { error } = snapshot;
+  const empty = error instanceof ApiProblem && error.code === "no-collection" && !view.collection;
   const shown = snapshot.state === "ready" && snapshot.sections.some((one) => one.images.length > 0);
   return (
     <>
@@ -83,10 +88,10 @@ export function Library() {
             </div>
           )}
           {snapshot.state === "loading" && <Waiting />}
-          {snapshot.state === "failed" && snapshot.error && (
-            <StateOf error={snapshot.error} onAgain={feed.again} />
+          {snapshot.error && !empty && <StateOf error={snapshot.error} onAgain={feed.again} />}
+          {((snapshot.state === "ready" && !shown) || empty) && (
+            <Nothing view={view} onChange={search} />
           )}
-          {snapshot.state === "ready" && !shown && <Nothing view={view} onChange={search} />}
           {shown && (
             <Grid
               key={feed.name}
@@ -158,6 +163,16 @@ function useOpening(go: ReturnType<typeof useView>["go"], view: View) {
     };
   }, [view.image]);
   return { open, step, close };
+}
+
+/** What isn't available yet is asked for again when the server says that it may be. */
+function useWaiting(feed: Feed, { error }: Snapshot) {
+  const wait = error instanceof ApiProblem && error.status === 503 ? (error.retrySeconds ?? 5) : 0;
+  useEffect(() => {
+    if (!wait) return;
+    const timer = setTimeout(feed.again, 1_000 * wait);
+    return () => clearTimeout(timer);
+  }, [feed, error, wait]);
 }
 
 /** New images show up by themselves where nobody has scrolled; elsewhere a button brings them. */

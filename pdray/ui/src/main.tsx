@@ -27,6 +27,7 @@ const client = new QueryClient({
 });
 onReturn(() => void client.invalidateQueries());
 
+history.scrollRestoration = "manual"; // each list keeps its own place
 await startLanguages();
 createRoot(document.getElementById("root")!).render(
   <StrictMode>

@@ -78,7 +78,6 @@ export function Grid({ feed, snapshot, hrefOf, onOpen, onLike, open, label }: Pr
   useLoading(feed, layout, margin);
 
   const [active, setActive] = useState<string | null>(null);
-  const reachable = active ?? snapshot.sections[0]?.images[0]?.id ?? null;
   const focus = useCallback((picture: Picture) => setActive(picture.id), []);
   const { move, reveal } = useMoving(feed, layout, margin, setActive);
   const left = useRef<string | null>(null);
@@ -88,6 +87,9 @@ export function Grid({ feed, snapshot, hrefOf, onOpen, onLike, open, label }: Pr
     left.current = open;
     if (picture) reveal(picture);
   }, [open, feed, reveal]);
+
+  const lines = virtualizer.getVirtualItems().flatMap(({ index }) => items[index] ?? []);
+  const reachable = reachableOf(lines, snapshot.sections, active);
 
   return (
     <div ref={ref}>
@@ -100,9 +102,7 @@ export function Grid({ feed, snapshot, hrefOf, onOpen, onLike, open, label }: Pr
         aria-busy={snapshot.state === "loading"}
         onKeyDown={(event) => move(event, onLike)}
       >
-        {virtualizer.getVirtualItems().map(({ index }) => {
-          const item = items[index];
-          if (!item) return null;
+        {lines.map((item) => {
           const section = snapshot.sections[item.section]!;
           return (
             <Line
@@ -119,6 +119,20 @@ export function Grid({ feed, snapshot, hrefOf, onOpen, onLike, open, label }: Pr
       )}
     </div>
   );
+}
+
+/** The image that Tab comes to: the one that was, or the first that is there. */
+function reachableOf(
+  lines: readonly Item[],
+  sections: readonly Section[],
+  active: string | null,
+): string | null {
+  const there = lines.flatMap((item) =>
+    item.kind === "row"
+      ? (sections[item.section]?.images.slice(item.row.start, item.row.end) ?? [])
+      : [],
+  );
+  return there.some((one) => one.id === active) ? active : (there[0]?.id ?? null);
 }
 
 interface LineProps {
