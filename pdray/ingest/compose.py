@@ -4,7 +4,6 @@ A unit is one row at every stage (`batch_size=1`): Ray splits, merges and mixes 
 a row it keeps whole. Pixels travel as one binary value, read without a copy.
 """
 
-import asyncio
 import io
 import logging
 import os
@@ -28,9 +27,10 @@ from pdray.catalog.units import Unit
 from pdray.catalog.view import KnownContents
 from pdray.errors import PdrayError
 from pdray.index.target import IndexTarget
-from pdray.ingest.control import PAUSED, RUNNING, Control, signals_kept
+from pdray.ingest.control import Control, signals_kept
+from pdray.ingest.gate import Gate
 from pdray.ingest.placement import COMMIT_CPUS, EMBED_CPUS, Placement
-from pdray.ingest.project import Projector
+from pdray.ingest.projecting import Projecting
 from pdray.ingest.sight import Landmarks, blind, landmarks
 from pdray.ingest.stages import (
     Committed,
@@ -197,34 +197,11 @@ def _committed(dataset: Any) -> Iterator[Committed]:
                 yield committed
 
 
-class _Gate:
-    """Where workers ask before each unit. Waiting there costs nothing and loses nothing.
-
-    A gate inside the stream, because Ray has all units of a wave from the start and hands each
-    worker some ahead; smaller waves would start the actors, and load the model, again and again.
-    """
-
-    def __init__(self) -> None:
-        self.state = RUNNING
-        self.turned = asyncio.Condition()
-
-    async def turn(self, state: str) -> None:
-        async with self.turned:
-            self.state = state
-            self.turned.notify_all()
-
-    async def admits(self) -> bool:
-        """Waits while the run is paused; False where it is cancelled."""
-        async with self.turned:
-            await self.turned.wait_for(lambda: self.state != PAUSED)
-            return self.state == RUNNING
-
-
 def _open_gate() -> Any:
     # One that dies is started again, and the driver repeats its state every second or two.
     options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
     options |= {"max_concurrency": 10_000, "scheduling_strategy": _beside_the_driver()}
-    return ray.remote(_Gate).options(**options).remote()
+    return ray.remote(Gate).options(**options).remote()
 
 
 def _beside_the_driver() -> Any:
@@ -346,7 +323,7 @@ class Projection:
         self._waiting: list[Any] = []
         target = replace(target, label="pdray index")
         options = {"num_cpus": 0, "scheduling_strategy": _beside_the_driver()}
-        self._actor = ray.remote(_Projector).options(**options).remote(job, target)
+        self._actor = ray.remote(Projecting).options(**options).remote(job, target)
         # While the encoders load: opening takes as long as a dozen images.
         self._waiting.append(self._actor.open.remote())
 
@@ -369,38 +346,3 @@ class Projection:
             except ray.exceptions.RayError as error:
                 reason = f"The process that writes the index died ({type(error).__name__})."
             self.broken = self.broken or reason
-
-
-class _Projector:
-    """Answers None, or why the index can't be written: an exception would lose its type.
-
-    Once it failed it tries no more: each part that waits would have its own minute of retries.
-    """
-
-    def __init__(self, job: Job, target: IndexTarget) -> None:
-        self.job, self.target = job, target
-        self.projector: Projector | None = None
-        self.broken: str | None = None
-
-    def open(self) -> str | None:
-        try:
-            self.projector = Projector.open(self.job.catalog, self.target, self.job.spec)
-        except PdrayError as error:
-            self.broken = str(error)
-        return self.broken
-
-    def apply(self, part: str) -> str | None:
-        try:
-            if self.projector is not None and self.broken is None:
-                self.projector.apply(part)
-        except PdrayError as error:
-            self.broken = str(error)
-        return self.broken
-
-    def close(self) -> str | None:
-        try:
-            if self.projector is not None:
-                self.projector.close()
-        except PdrayError as error:
-            return str(error)
-        return None

@@ -119,9 +119,9 @@ class _Projection:
     """Compose's, but here: an index that fails stops the projection, not the run."""
 
     def __init__(self, job: Any, target: Any) -> None:
-        from pdray.ingest.compose import _Projector
+        from pdray.ingest.projecting import Projecting
 
-        self.projector = _Projector(job, target)
+        self.projector = Projecting(job, target)
         self.projector.open()
 
     def apply(self, part: str) -> None:

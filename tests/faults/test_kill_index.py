@@ -166,7 +166,7 @@ def test_a_run_that_loses_only_its_driver_is_taken_over_at_once(
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("title", ["ray::MapWorker", "ray::_Projector"])
+@pytest.mark.parametrize("title", ["ray::MapWorker", "ray::Projecting"])
 def test_a_run_outlives_the_death_of_one_of_its_workers(
     photos: Path, undisturbed: State, tmp_path: Path, title: str
 ) -> None:

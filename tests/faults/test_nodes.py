@@ -97,7 +97,7 @@ def lose_a_node(
     with running(photos, home, cluster, fault) as run:
         titles = held(lost)
         assert any(title.startswith(embedder) for title in titles), titles
-        assert not any(title.startswith("ray::_Projector") for title in titles), titles
+        assert not any(title.startswith("ray::Projecting") for title in titles), titles
         assert projecting(home / "workspace", run.pid)
         in_hand = begun(home / "workspace")
         cluster.remove_node(lost, allow_graceful=False)
