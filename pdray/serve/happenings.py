@@ -26,7 +26,7 @@ from pdray.serve.run_shapes import RunDocument, run_document, unrecorded
 
 LOOK_SECONDS = 1.0
 KEPT = 512
-LISTENERS = 200
+LISTENERS = 32  # each holds one of the 64 requests that a replica answers at a time
 _WATCHED = 20  # the newest runs
 _WAITING = 1_000  # events that a slow listener may be behind
 

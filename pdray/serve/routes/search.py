@@ -30,18 +30,20 @@ from pdray.serve.web_image import fetch
 
 _MOST_URLS = 8
 
+_SCHEMAS = "#/components/schemas/{model}"  # where the document keeps them: batches name them all
+
 
 def router(engine: Engine) -> APIRouter:
     """The routes of search."""
     api = routes("search", 415)
-    multipart = SearchRequest.model_json_schema()["properties"] | {
+    multipart = SearchRequest.model_json_schema(ref_template=_SCHEMAS)["properties"] | {
         "image": {"type": "string", "format": "binary", "description": "An image to look for."}
     }
     schema = {"type": "object", "properties": multipart}
     body = {
         "required": True,
         "content": {
-            "application/json": {"schema": SearchRequest.model_json_schema()},
+            "application/json": {"schema": {"$ref": _SCHEMAS.format(model="SearchRequest")}},
             "multipart/form-data": {"schema": schema},
         },
     }
