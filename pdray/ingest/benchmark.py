@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
+from pdray.catalog import attempts
 from pdray.catalog.catalog import Catalog
 from pdray.catalog.units import Item, Unit, cut
 from pdray.catalog.view import KnownContents
@@ -121,6 +122,7 @@ def _jpeg(picture: Image.Image, quality: int) -> bytes:
 def plain(folder: Path, model: str, count: int, workspace: Path, precision: str = "auto") -> Rates:
     """The plain stage functions over the first `count` images, one process a core."""
     processes = len(os.sched_getaffinity(0))
+    shutil.rmtree(workspace, ignore_errors=True)  # marks of an earlier call would look like deaths
     source = open_source(str(folder))
     spec = resolve(model)
     catalog = Catalog.open(str(workspace), create=True)
@@ -151,6 +153,7 @@ def _measure(job: Job, units: list[Unit]) -> tuple[float, float]:
     encoder = build_encoder(job)
     known = KnownContents.none()
     embed(encoder, job, decode(job, known, units[0], None))  # warm caches and kernels
+    attempts.end(job.catalog, job.collection, units[0].unit_id)
     _ready.wait()
     started = time.perf_counter()
     decoded = [decode(job, known, unit, None) for unit in units]
