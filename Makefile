@@ -1,4 +1,4 @@
-# make install | demo | test | test-faults. Everything lives in .venv; a second run starts in seconds.
+# make install | demo | test | test-faults | test-load. Everything lives in .venv; a second run starts in seconds.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check
 TORCH := 2.13.0
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test lint test-faults clean
+.PHONY: install demo test lint test-faults test-load clean
 install: $(STAMP)
 
 $(BIN)/python:
@@ -39,6 +39,9 @@ test: lint
 
 test-faults: install
 	$(BIN)/pytest -m faults
+
+test-load: install
+	$(BIN)/pytest -m load -s
 
 clean:
 	rm -rf $(VENV) demo
