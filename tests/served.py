@@ -1,7 +1,8 @@
 """A small workspace for tests of the server: scenes committed by the plain stages, without Ray."""
 
 import json
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from pdray.catalog import pointer
 from pdray.catalog.catalog import Catalog
 from pdray.catalog.units import Item, Unit, unit_id
 from pdray.catalog.view import KnownContents
+from pdray.config import Settings, load
 from pdray.ingest.stages import Job, Worker
 from pdray.models.resolve import resolve
 from pdray.records import ImageRef
@@ -43,12 +45,24 @@ def make(home: Path) -> Made:
     return Made(photos, workspace, captions, SCENES + PLAIN)
 
 
+def copied(made: Made, home: Path) -> Made:
+    """The same photos, and a workspace of one's own."""
+    workspace = home / "workspace"
+    shutil.copytree(made.workspace, workspace)
+    return replace(made, workspace=workspace)
+
+
+def settings_of(made: Made, **more: object) -> Settings:
+    """Settings with this workspace, whatever the environment says."""
+    return load({"workspace": str(made.workspace), **more}, environ={}, cwd=made.workspace)
+
+
 def commit(photos: Path, workspace: Path, collection: str = "default") -> None:
     """Reads a folder into a collection, as a run does, but for the index."""
     catalog = Catalog.open(str(workspace), create=True)
     source, spec = open_source(str(photos)), resolve("builtin")
     refs = [entry for entry in source.list() if isinstance(entry, ImageRef)]
-    items = tuple(Item(ref.uri, ref.size, ref.version, 1, 0) for ref in refs)
+    items = tuple(Item(ref.uri, ref.size, ref.version, 1, 0, place=ref.place) for ref in refs)
     job = Job(catalog, collection, "run", spec, (source,))
     Worker(job, KnownContents.none()).process(Unit(unit_id(collection, "1", items), items))
     pointer.advance(catalog, collection, spec)

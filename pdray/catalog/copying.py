@@ -7,7 +7,7 @@ again. A later copy to the same place takes only what is new, and removes what i
 images too).
 
     <copy>/backup.json      "copying" or "complete", and the format of the workspace
-    <copy>/collections, embeddings, thumbs, floors, runs    as in the workspace
+    <copy>/collections, embeddings, thumbs, floors, runs, uploads    as in the workspace
 
 Leases and the index stay behind: nobody runs on a copy, and `pdray rebuild` makes the index anew.
 """
@@ -25,7 +25,7 @@ from pdray.errors import CatalogError
 
 _MARK = "backup.json"
 _FIRST = ("floors", "collections")  # listed first and copied last
-_REST = ("embeddings", "thumbs", "runs")
+_REST = ("embeddings", "thumbs", "runs", "uploads")
 _AT_ONCE = 8
 _TRIES = 10
 

@@ -124,10 +124,14 @@ def read(catalog: Catalog, run_id: str) -> Run | None:
     return Run(run_id, state, begun, progress, report)
 
 
-def recent(catalog: Catalog, limit: int, collection: str | None = None) -> list[Run]:
-    """The newest runs, newest first, of one collection or of all."""
+def recent(
+    catalog: Catalog, limit: int, collection: str | None = None, *, before: str | None = None
+) -> list[Run]:
+    """The newest runs, newest first, of one collection or of all; those before a run's id."""
     found: list[Run] = []
     for run_id in reversed(list(_ids(catalog))):
+        if before is not None and run_id >= before:
+            continue
         run = read(catalog, run_id)
         if run and collection in (None, run.collection):
             found.append(run)

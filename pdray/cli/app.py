@@ -85,6 +85,7 @@ def index(
         typer.Option("--every", metavar="SECONDS", help="With --watch: look again so often."),
     ] = None,
     as_json: AsJson = False,
+    run_id: Annotated[str | None, typer.Option("--run-id", hidden=True)] = None,
 ) -> None:
     """Index what is new or changed. Run it again whenever you like."""
     flags = {"workspace": workspace, "collection": collection, "model": model, "config": config}
@@ -95,6 +96,7 @@ def index(
         "allow_deletes": allow_deletes,
         "include": tuple(include or ()),
         "exclude": tuple(exclude or ()),
+        "run_id": run_id,
     }
     if watch:
         from pdray.cli.watching import run_watch
@@ -323,7 +325,7 @@ def benchmark(
         str,
         typer.Option(
             "--parts",
-            help="Any of builtin, vit, loop, loop12, plan, plan-compacted, by commas.",
+            help="Any of builtin, vit, loop, loop12, plan, plan-compacted, serve, by commas.",
         ),
     ] = "builtin,vit,loop,loop12,plan",
     scale: Annotated[

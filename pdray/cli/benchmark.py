@@ -9,7 +9,27 @@ from typing import Any, Literal
 from pdray.cli.output import console, memory, print_json, stderr, table
 from pdray.errors import UsageError
 
-_PARTS = ("builtin", "vit", "loop", "loop12", "plan", "plan-compacted")
+_PARTS = ("builtin", "vit", "loop", "loop12", "plan", "plan-compacted", "serve")
+
+
+_SERVED = {
+    "noop": "a no-op endpoint",
+    "edge": "distinct texts, Edge in its owner's process",
+    "in_replica": "the same, Edge in the replica",
+    "stub": "the same, an index that does nothing",
+    "cached": "one text over and over",
+    "thumbnails": "thumbnails",
+}
+_TARGETS = {
+    "overhead_p50_ms": ("p50 beyond text, index and no-op, ms", "3"),
+    "overhead_p99_ms": ("p99 beyond their p50, ms", "10"),
+    "hop_p50_ms": ("of which the hop to the owner, ms", ""),
+    "edge_of_noop_at_1": ("distinct texts to no-op, one at a time", ""),
+    "cached_of_noop_at_1": ("cache hits to no-op, one at a time", "0.6"),
+    "cached_of_noop_at_16": ("cache hits to no-op, 16 at once", "0.6"),
+    "thumbnails_of_noop_at_1": ("thumbnails to no-op, one at a time", "0.6"),
+    "thumbnails_of_noop_at_16": ("thumbnails to no-op, 16 at once", "0.6"),
+}
 
 
 def run_benchmark(
@@ -127,11 +147,31 @@ def _plan(
     return asdict(plan_benchmark.measure(out / "plan", images, layout))
 
 
+def _serve(out: Path, scale: float) -> dict[str, Any]:
+    import socket
+
+    from pdray.config import load
+    from pdray.ingest.run import index_target
+    from pdray.models.resolve import resolve
+    from pdray.serve import benchmark
+    from pdray.serve.compose import measured
+
+    spec = resolve(str(_random_vit(out)))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    place = benchmark.workspace(out / "serve", spec, benchmark.IMAGES)
+    settings = load({"workspace": str(place), "serve_port": port})
+    with measured(settings) as serving:
+        return benchmark.run(settings, index_target(settings), serving, max(1.0, 4.0 * scale))
+
+
 _MEASURES: dict[str, Callable[[Path, float], dict[str, Any]]] = {
     "builtin": _builtin,
     "vit": _vit,
     "loop": _loop,
     "loop12": _loop12,
+    "serve": _serve,
     "plan": _plan,
     "plan-compacted": partial(_plan, layout="compacted"),
 }
@@ -141,7 +181,9 @@ def _show(results: dict[str, Any]) -> None:
     plans = {part: found for part, found in results.items() if part.startswith("plan")}
     if plans:
         _show_plans(plans)
-    rest = {part: found for part, found in results.items() if part not in plans}
+    if "serve" in results:
+        _show_serving(results["serve"])
+    rest = {part: found for part, found in results.items() if part not in plans and part != "serve"}
     if rest:
         _show_runs(rest)
 
@@ -159,6 +201,24 @@ def _show_plans(results: dict[str, Any]) -> None:
             f"{found['cpu_seconds']:.1f}",
             memory(found["peak_bytes"]),
         )
+    console.print(rows)
+
+
+def _show_serving(found: dict[str, Any]) -> None:
+    rows = table("", ">at once", ">a second", ">p50 ms", ">p99 ms")
+    alone = found["alone"]
+    text, index = alone["text_p50_ms"], alone["index_p50_ms"]
+    both = (f"{alone['p50_ms']:.1f}", f"{alone['p99_ms']:.1f}")
+    rows.add_row(f"text {text:.1f} ms and index {index:.1f} ms alone", "1", "", *both)
+    for name, words in _SERVED.items():
+        for at, number in (("at_1", "1"), ("at_16", "16")):
+            one = found[name][at]
+            times = (f"{one['p50_ms']:.1f}", f"{one['p99_ms']:.1f}")
+            rows.add_row(words, number, f"{one['per_second']:.0f}", *times)
+    console.print(rows)
+    rows = table("", ">found", ">target")
+    for key, (words, target) in _TARGETS.items():
+        rows.add_row(words, f"{found[key]:.2f}", target)
     console.print(rows)
 
 

@@ -3,16 +3,11 @@
 import signal
 import socket
 import threading
-import time
-import urllib.error
-import urllib.request
 from typing import Any
 
 from pdray.cli.output import print_json, stderr
 from pdray.config import Settings, load
 from pdray.errors import UsageError
-
-_PATIENCE = 60.0
 
 
 def run_serve(flags: dict[str, Any], as_json: bool) -> None:
@@ -27,7 +22,8 @@ def run_serve(flags: dict[str, Any], as_json: bool) -> None:
         signal.signal(number, lambda *_: ending.set())
 
     def ready(url: str) -> None:
-        _wait(url, ending)
+        if why := ready_or_not(url, ending):
+            stderr.print(f"[yellow]Note:[/] not ready yet: {why}", markup=True)
         if as_json:
             print_json({"url": url})
         else:
@@ -37,6 +33,7 @@ def run_serve(flags: dict[str, Any], as_json: bool) -> None:
 
     stderr.print("Starting ...")
     from pdray.serve.compose import run
+    from pdray.serve.waiting import ready_or_not
 
     run(settings, ready, ending)
 
@@ -54,19 +51,3 @@ def _check_port(settings: Settings) -> None:
             f"Can't answer at {host}:{port} ({error.strerror}): end what runs there, or name "
             "another with --port."
         ) from error
-
-
-def _wait(url: str, ending: threading.Event) -> None:
-    """Until the index is open and the model loaded, or for as long as that takes to be in vain."""
-    end = time.monotonic() + _PATIENCE
-    while time.monotonic() < end and not ending.is_set():
-        try:
-            with urllib.request.urlopen(f"{url}/readyz", timeout=10):
-                return
-        except urllib.error.HTTPError as error:
-            said = error.read().decode("utf-8", "replace")
-        except OSError as error:
-            said = str(error)
-        ending.wait(0.2)
-    if not ending.is_set():
-        stderr.print(f"[yellow]Note:[/] not ready yet: {said}", markup=True)

@@ -1,6 +1,6 @@
 """One frozen settings tree: file < environment < flags."""
 
-from pdray.config.loading import load
+from pdray.config.loading import environment_of, load
 from pdray.config.secret import Secret
 from pdray.config.settings import (
     DEFAULT_MODEL,
@@ -21,5 +21,6 @@ __all__ = [
     "Settings",
     "SourceSettings",
     "describe",
+    "environment_of",
     "load",
 ]

@@ -56,6 +56,22 @@ def load(
     return _build(values, here)
 
 
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The environment under which another process has these settings. It holds their secrets."""
+    found = {}
+    for name, setting in settings_by_name().items():
+        section = getattr(settings, setting.section) if setting.section else settings
+        value = getattr(section, setting.field)
+        if isinstance(value, Secret):
+            value = value.reveal()
+        if value not in (None, ""):
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            found[f"PDRAY_{name.upper()}"] = text
+    if "PDRAY_QDRANT_API_KEY" in found:  # the key itself is there
+        found.pop("PDRAY_QDRANT_API_KEY_FILE", None)
+    return found
+
+
 def _find_file(named: object, here: Path) -> Path | None:
     if named:
         path = here / Path(str(named)).expanduser()

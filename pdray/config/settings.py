@@ -145,6 +145,38 @@ class ServeSettings:
         Secret | None, About(SECRET, "Key of those who may also change; never shown.", "none")
     ] = None
     upload_mb: Annotated[int, About(whole(1, 1024), "Largest upload, in megabytes.")] = 32
+    min_replicas: Annotated[
+        int, About(whole(1, 1000), "Processes that answer searches, at least.")
+    ] = 1
+    max_replicas: Annotated[
+        int | None,
+        About(whole(1, 1000), "The same at most; they are added by load.", "one for 2 cores, 4"),
+    ] = None
+    models: Annotated[
+        str,
+        About(
+            choice("eager", "lazy"), "Whether models are loaded at the start or when first needed."
+        ),
+    ] = "eager"
+    idle_seconds: Annotated[
+        float | None,
+        About(SECONDS, "Seconds without use after which a model is let go.", "never"),
+    ] = None
+    cache_mb: Annotated[
+        int, About(whole(0, 65_536), "Memory for answers of each replica, in megabytes; 0: none.")
+    ] = 64
+    cache_url: Annotated[
+        Secret | None,
+        About(
+            SECRET,
+            "Redis that keeps answers for all replicas instead, redis://host:6379/0; never shown.",
+            "none",
+        ),
+    ] = None
+    log_file: Annotated[
+        Path | None,
+        About(PATH, "File for a JSON line a request.", "none: what failed, in Ray's logs"),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pdray.errors import IndexUnavailable
 from pdray.index.edge_filter import translate
 from pdray.index.edge_shard import config, create, load, one_line
-from pdray.index.filters import BY_DATE, Filter, by_count, undated
+from pdray.index.filters import NEWEST, Filter, Order, Spot, by_count
 from pdray.index.generations import (
     Current,
     broken,
@@ -28,10 +28,11 @@ from pdray.index.generations import (
     write_current,
 )
 from pdray.index.ledger import Ledger
+from pdray.index.ordered import browse
 from pdray.index.owner import own
 from pdray.index.points import MACHINE_KEYS, Point, split_library_keys
-from pdray.index.protocol import Found, Payload, Stored
-from pdray.index.schema import EXACT_UP_TO, HNSW_EF
+from pdray.index.protocol import Found, Payload, Stored, Wanted
+from pdray.index.schema import ACORN_UP_TO, EXACT_UP_TO, HNSW_EF
 from pdray.index.target import IndexTarget
 from pdray.index.vectors import checked, checked_query, distinct
 
@@ -50,19 +51,30 @@ class EdgeIndex:
     """
 
     def __init__(
-        self, shard: edge.EdgeShard, folder: Path, dim: int, on_close: Callable[[], None]
+        self,
+        shard: edge.EdgeShard,
+        folder: Path,
+        dim: int,
+        on_close: Callable[[], None],
+        exact_up_to: int = EXACT_UP_TO,
     ) -> None:
         self._shard, self._folder, self._dim = shard, folder, dim
         self._on_close = on_close
+        self._exact_up_to = exact_up_to  # matches of a filter
         self._writing = threading.RLock()
         self._closed = False
         self._ledger = Ledger(str(folder / "ledger"), before_mark=self.flush)
-        self._graph = self._has_graph()
+        self._graph = self._sees_graph()
 
     @property
     def ledger(self) -> Ledger:
         """The parts that this generation has applied."""
         return self._ledger
+
+    @property
+    def has_graph(self) -> bool:
+        """Whether searches walk a graph; without one they scan, which is exact."""
+        return self._graph
 
     def upsert(self, points: Sequence[Point]) -> None:
         """See Index. One write-ahead entry replaces vector and payload of a batch together."""
@@ -125,29 +137,46 @@ class EdgeIndex:
             )
         return [Found(str(hit.id), hit.score, hit.payload or {}) for hit in hits]
 
+    def search_many(self, wanted: Sequence[Wanted]) -> list[list[Found]]:
+        """See Index."""
+        return [self.search(vector, limit=limit, where=where) for vector, limit, where in wanted]
+
     def _params(self, condition: Any, limit: int, exact: bool) -> Any:
         if exact or not self._graph:
             return edge.SearchParams(exact=True)
         if condition is not None:
             matches = self._shard.count(edge.CountRequest(exact=False, filter=condition))
-            if matches <= EXACT_UP_TO:
+            if matches <= self._exact_up_to:
                 return edge.SearchParams(exact=True)
-        return edge.SearchParams(
-            hnsw_ef=max(HNSW_EF, 2 * limit), acorn=edge.AcornSearchParams(enable=True)
-        )
+        acorn = edge.AcornSearchParams(enable=condition is not None, max_selectivity=ACORN_UP_TO)
+        return edge.SearchParams(hnsw_ef=max(HNSW_EF, 2 * limit), acorn=acorn)
 
-    def browse(self, where: Filter | None = None, *, limit: int) -> list[Found]:
+    def browse(
+        self,
+        where: Filter | None = None,
+        *,
+        limit: int,
+        order: Order = NEWEST,
+        after: Spot | None = None,
+    ) -> list[Found]:
         """See Index."""
-        dated = self._page(where or Filter(), limit, edge.OrderBy(BY_DATE, edge.Direction.Desc))
-        if len(dated) < limit:
-            dated += self._page(undated(where), limit - len(dated), None)
-        return dated
+        return browse(self._page, where or Filter(), limit, order, after)
 
-    def _page(self, where: Filter, limit: int, order: Any) -> list[Found]:
+    def _page(
+        self, where: Filter, limit: int, order: Order | None, first: str | None
+    ) -> list[Found]:
+        by = None
+        if order is not None:
+            way = edge.Direction.Desc if order.descending else edge.Direction.Asc
+            by = edge.OrderBy(order.field, way)
         with self._saying("read"):
             records, _ = self._shard.scroll(
                 edge.ScrollRequest(
-                    limit=limit, filter=translate(where), with_payload=True, order_by=order
+                    offset=first,
+                    limit=limit,
+                    filter=translate(where),
+                    with_payload=True,
+                    order_by=by,
                 )
             )
         return [Found(str(record.id), 0.0, record.payload or {}) for record in records]
@@ -195,7 +224,11 @@ class EdgeIndex:
 
     def count(self, collection: str | None = None) -> int:
         """See Index."""
-        request = edge.CountRequest(exact=True, filter=translate(Filter(collection)))
+        return self.matches(Filter(collection))
+
+    def matches(self, where: Filter) -> int:
+        """See Index."""
+        request = edge.CountRequest(exact=True, filter=translate(where))
         with self._saying("read"):
             return int(self._shard.count(request))
 
@@ -205,7 +238,7 @@ class EdgeIndex:
         """
         with self._writing, self._saying("optimise"):
             self._shard.optimize()
-            self._graph = self._has_graph()
+            self._graph = self._sees_graph()
 
     def flush(self) -> None:
         """See Index."""
@@ -230,7 +263,7 @@ class EdgeIndex:
     def __exit__(self, *raised: object) -> None:
         self.close()
 
-    def _has_graph(self) -> bool:
+    def _sees_graph(self) -> bool:
         return bool(self._shard.info().indexed_vectors_count)
 
     @contextmanager
@@ -253,21 +286,24 @@ def open_edge(
     *,
     wait_seconds: float,
     optimise_from: int = OPTIMISE_FROM,
+    exact_up_to: int = EXACT_UP_TO,
+    scan_kilobytes: int | None = None,
 ) -> EdgeIndex:
     """Owns and opens the shard of a space; creates it where there is none."""
+    settings = config(dim, optimise_from, scan_kilobytes)
     folder = target.state_dir / "index" / space
     owner = own(folder, label=target.label, wait_seconds=wait_seconds)
     try:
         current = read_current(folder)
         if current is None:
             current = Current(new_generation(), dim)
-            create(folder / current.generation, config(dim, optimise_from)).close()
+            create(folder / current.generation, settings).close()
             write_current(folder, current)
         if current.dim != dim:
             raise broken(folder, f"its vectors have {current.dim} dimensions, not {dim}")
         sweep(folder, keep=current.generation)
-        shard = load(folder, current.generation, config(dim, optimise_from))
-        return EdgeIndex(shard, folder / current.generation, dim, owner.release)
+        shard = load(folder, current.generation, settings)
+        return EdgeIndex(shard, folder / current.generation, dim, owner.release, exact_up_to)
     except BaseException:
         owner.release()
         raise

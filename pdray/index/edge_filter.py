@@ -4,7 +4,18 @@ from typing import Any
 
 import qdrant_edge as edge
 
-from pdray.index.filters import AnyOf, Condition, Dates, Equals, Filter, Missing, Near, Range, Words
+from pdray.index.filters import (
+    AnyOf,
+    Box,
+    Condition,
+    Dates,
+    Equals,
+    Filter,
+    Missing,
+    Near,
+    Range,
+    Words,
+)
 
 
 def translate(where: Filter | None) -> Any:
@@ -32,6 +43,9 @@ def _condition(each: Condition) -> Any:
         case Near(lon, lat, metres, field):
             circle = edge.GeoRadius(edge.GeoPoint(lon, lat), metres)
             return edge.FieldCondition(field, geo_radius=circle)
+        case Box(north, west, south, east, field):
+            box = edge.GeoBoundingBox(edge.GeoPoint(west, north), edge.GeoPoint(east, south))
+            return edge.FieldCondition(field, geo_bounding_box=box)
         case Words(field, text, phrase):
             match = edge.MatchPhrase(text) if phrase else edge.MatchText(text)
             return edge.FieldCondition(field, match=match)

@@ -10,8 +10,11 @@ from pdray.index.generations import broken
 from pdray.index.schema import PAYLOAD_INDEXES, FieldType
 
 
-def config(dim: int, optimise_from: int) -> edge.EdgeConfig:
-    """Cosine over fp16 vectors with a write-ahead log; a graph from `optimise_from` points on."""
+def config(dim: int, optimise_from: int, scan_kilobytes: int | None = None) -> edge.EdgeConfig:
+    """Cosine over fp16 vectors with a write-ahead log; a graph from `optimise_from` points on.
+
+    Matches of a filter that hold less than `scan_kilobytes` (None: Edge's own 10,000) are scanned.
+    """
     vectors = edge.EdgeVectorParams(
         size=dim,
         distance=edge.Distance.Cosine,
@@ -19,8 +22,10 @@ def config(dim: int, optimise_from: int) -> edge.EdgeConfig:
         datatype=edge.VectorStorageDatatype.Float16,
     )
     kilobytes = optimise_from * dim * 2 // 1024  # of stored vectors, two bytes a dimension
+    graph = None if scan_kilobytes is None else edge.HnswIndexConfig(16, 100, scan_kilobytes)
     return edge.EdgeConfig(
         vectors,
+        hnsw_config=graph,
         optimizers=edge.EdgeOptimizersConfig(indexing_threshold=max(1, kilobytes - 1)),
         wal_enabled=True,
     )
@@ -65,6 +70,9 @@ def _schema(kind: FieldType) -> Any:
         return edge.KeywordIndexParams(is_tenant=True)
     if kind == "text":
         return edge.TextIndexParams(lowercase=True, ascii_folding=True, phrase_matching=True)
+    if kind == "presence":
+        # Every index knows which points have a value; this one holds none of the texts.
+        return edge.PayloadSchemaType.Integer
     return getattr(edge.PayloadSchemaType, kind.capitalize())
 
 

@@ -72,6 +72,17 @@ class Near:
 
 
 @dataclass(frozen=True, slots=True)
+class Box:
+    """Within a rectangle of degrees; one whose east lies west of its west crosses the date line."""
+
+    north: float
+    west: float
+    south: float
+    east: float
+    field: str = "location"
+
+
+@dataclass(frozen=True, slots=True)
 class Missing:
     """The field has no value; with `present` it has one."""
 
@@ -90,7 +101,7 @@ class Words:
     phrase: bool = False
 
 
-Condition: TypeAlias = Equals | AnyOf | Range | Dates | Near | Missing | Words
+Condition: TypeAlias = Equals | AnyOf | Range | Dates | Near | Box | Missing | Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +122,33 @@ class Filter:
 BY_DATE = "taken_at"
 
 
-def undated(where: Filter | None) -> Filter:
-    """The same, of what has no date."""
-    where = where or Filter()
-    return Filter(where.collection, (*where.must, Missing(BY_DATE)), where.must_not)
+@dataclass(frozen=True, slots=True)
+class Order:
+    """By the values of a number or date field; what lacks it comes last either way."""
+
+    field: str = BY_DATE
+    descending: bool = True
+
+
+NEWEST = Order()
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a point stands in an order: its value (None: it has none) and its id."""
+
+    value: str | float | None
+    id: str
+
+
+def with_condition(where: Filter, condition: Condition) -> Filter:
+    """The same, narrowed further."""
+    return Filter(where.collection, (*where.must, condition), where.must_not)
+
+
+def lacking(where: Filter | None, field: str) -> Filter:
+    """The same, of what has no value in a field."""
+    return with_condition(where or Filter(), Missing(field))
 
 
 def by_count(values: Mapping[str, int]) -> dict[str, int]:

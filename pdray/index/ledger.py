@@ -26,6 +26,11 @@ class Ledger:
         self._before_mark = before_mark
         self._read: dict[str, frozenset[str]] = {}  # by file: files never change
 
+    @property
+    def folder(self) -> str:
+        """Where it lies."""
+        return self._folder
+
     def applied(self) -> set[str]:
         """The names of all parts that were marked, by this or any other process."""
         try:

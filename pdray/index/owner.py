@@ -70,6 +70,21 @@ def own(
     return Owner(handle)
 
 
+def owned_by(folder: Path) -> dict[str, Any] | None:
+    """What the owner of the folder says of itself, as `read_owner`; None where nobody owns it."""
+    try:
+        handle = os.open(folder / OWNER_FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return read_owner(folder) or {}
+    finally:
+        os.close(handle)
+    return None
+
+
 def read_owner(folder: Path) -> dict[str, Any] | None:
     """Who last owned the folder: pid, host, command, since (ISO 8601, UTC). It may be gone."""
     try:

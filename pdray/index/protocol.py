@@ -7,11 +7,14 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pdray.index.filters import Filter
+from pdray.index.filters import NEWEST, Filter, Order, Spot
 from pdray.index.ledger import Ledger
 from pdray.index.points import Point
 
 Payload = dict[str, Any]
+
+
+Wanted = tuple[NDArray[np.float32], int, Filter]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +73,25 @@ class Index(Protocol):
         """The `limit` nearest by cosine, best first. Few matches are scanned exactly unasked."""
         ...
 
-    def browse(self, where: Filter | None = None, *, limit: int) -> list[Found]:
-        """Matches in order of when they were taken, newest first; those without a date come last,
-        in order of id. `score` is 0.
+    def search_many(self, wanted: Sequence[Wanted]) -> list[list[Found]]:
+        """As `search` for each (vector, limit, filter), in order; on a server in one request."""
+        ...
+
+    def browse(
+        self,
+        where: Filter | None = None,
+        *,
+        limit: int,
+        order: Order = NEWEST,
+        after: Spot | None = None,
+    ) -> list[Found]:
+        """Matches in an order, by default newest first, then by id; those without a value come
+        last. With `after` only those behind it. `score` is 0.
         """
+        ...
+
+    def matches(self, where: Filter) -> int:
+        """The exact number of points that fulfil a filter."""
         ...
 
     def facet(

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from qdrant_client import models
 
 from pdray.index.connection import Connection
-from pdray.index.filters import BY_DATE, Filter, by_count, undated
+from pdray.index.filters import NEWEST, Filter, Order, Spot, by_count
 from pdray.index.ledger import Ledger
+from pdray.index.ordered import browse
 from pdray.index.points import Point, split_library_keys
-from pdray.index.protocol import Found, Payload, Stored
-from pdray.index.schema import EXACT_UP_TO, HNSW_EF
+from pdray.index.protocol import Found, Payload, Stored, Wanted
+from pdray.index.schema import ACORN_UP_TO, EXACT_UP_TO, HNSW_EF
 from pdray.index.server_collection import (
     checked_uid,
     create,
@@ -118,6 +119,30 @@ class ServerIndex:
         )
         return [Found(str(hit.id), hit.score, hit.payload or {}) for hit in answer.points]
 
+    def search_many(self, wanted: Sequence[Wanted]) -> list[list[Found]]:
+        """See Index. Nothing is counted first, which would be a request each: where few points
+        match, the server scans them by itself.
+        """
+        requests = [
+            models.QueryRequest(
+                query=checked_query(vector, self._dim),
+                filter=translate(where),
+                limit=limit,
+                params=_walk(translate(where), limit),
+                with_payload=True,
+            )
+            for vector, limit, where in wanted
+        ]
+        if not requests:
+            return []
+        answers = self._line.call(
+            lambda client: client.query_batch_points(self._name, requests=requests)
+        )
+        return [
+            [Found(str(hit.id), hit.score, hit.payload or {}) for hit in answer.points]
+            for answer in answers
+        ]
+
     def _params(
         self, condition: models.Filter | None, limit: int, exact: bool
     ) -> models.SearchParams:
@@ -128,24 +153,33 @@ class ServerIndex:
             exact = matches.count <= EXACT_UP_TO
         if exact:
             return models.SearchParams(exact=True)
-        acorn = models.AcornSearchParams(enable=condition is not None)
-        return models.SearchParams(hnsw_ef=max(HNSW_EF, 2 * limit), acorn=acorn)
+        return _walk(condition, limit)
 
-    def browse(self, where: Filter | None = None, *, limit: int) -> list[Found]:
+    def browse(
+        self,
+        where: Filter | None = None,
+        *,
+        limit: int,
+        order: Order = NEWEST,
+        after: Spot | None = None,
+    ) -> list[Found]:
         """See Index."""
-        newest = models.OrderBy(key=BY_DATE, direction=models.Direction.DESC)
-        dated = self._page(where or Filter(), limit, newest)
-        if len(dated) < limit:
-            dated += self._page(undated(where), limit - len(dated), None)
-        return dated
+        return browse(self._page, where or Filter(), limit, order, after)
 
-    def _page(self, where: Filter, limit: int, order: models.OrderBy | None) -> list[Found]:
+    def _page(
+        self, where: Filter, limit: int, order: Order | None, first: str | None
+    ) -> list[Found]:
+        by = None
+        if order is not None:
+            way = models.Direction.DESC if order.descending else models.Direction.ASC
+            by = models.OrderBy(key=order.field, direction=way)
         records, _ = self._line.call(
             lambda client: client.scroll(
                 self._name,
                 scroll_filter=translate(where),
                 limit=limit,
-                order_by=order,
+                order_by=by,
+                offset=first,
                 with_payload=True,
             )
         )
@@ -201,7 +235,11 @@ class ServerIndex:
 
     def count(self, collection: str | None = None) -> int:
         """See Index."""
-        condition = translate(Filter(collection))
+        return self.matches(Filter(collection))
+
+    def matches(self, where: Filter) -> int:
+        """See Index."""
+        condition = translate(where)
         counted = self._line.call(
             lambda client: client.count(self._name, count_filter=condition, exact=True)
         )
@@ -222,6 +260,12 @@ class ServerIndex:
 
     def __exit__(self, *raised: object) -> None:
         self.close()
+
+
+def _walk(condition: models.Filter | None, limit: int) -> models.SearchParams:
+    """Through the graph, so that a filter costs no recall."""
+    acorn = models.AcornSearchParams(enable=condition is not None, max_selectivity=ACORN_UP_TO)
+    return models.SearchParams(hnsw_ef=max(HNSW_EF, 2 * limit), acorn=acorn)
 
 
 def open_server(line: Connection, target: IndexTarget, space: str, dim: int) -> ServerIndex:

@@ -102,6 +102,9 @@ def _schema(
             ascii_folding=True,
             phrase_matching=True,
         )
+    if kind == "presence":
+        # Every index knows which points have a value; this one holds none of the texts.
+        return models.PayloadSchemaType.INTEGER
     return models.PayloadSchemaType(kind)
 
 

@@ -4,7 +4,18 @@ from typing import Any
 
 from qdrant_client import models
 
-from pdray.index.filters import AnyOf, Condition, Dates, Equals, Filter, Missing, Near, Range, Words
+from pdray.index.filters import (
+    AnyOf,
+    Box,
+    Condition,
+    Dates,
+    Equals,
+    Filter,
+    Missing,
+    Near,
+    Range,
+    Words,
+)
 
 
 def translate(where: Filter | None) -> models.Filter | None:
@@ -34,6 +45,12 @@ def _condition(each: Condition) -> models.FieldCondition:
             centre = models.GeoPoint(lon=lon, lat=lat)
             circle = models.GeoRadius(center=centre, radius=metres)
             return models.FieldCondition(key=field, geo_radius=circle)
+        case Box(north, west, south, east, field):
+            box = models.GeoBoundingBox(
+                top_left=models.GeoPoint(lon=west, lat=north),
+                bottom_right=models.GeoPoint(lon=east, lat=south),
+            )
+            return models.FieldCondition(key=field, geo_bounding_box=box)
         case Words(field, text, True):
             return models.FieldCondition(key=field, match=models.MatchPhrase(phrase=text))
         case Words(field, text):

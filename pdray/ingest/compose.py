@@ -55,6 +55,7 @@ class Cluster:
 
     cpus: int
     gpus: int
+    free: float | None = None  # CPUs that nobody holds, where others work here too
 
     def run(
         self,
@@ -93,7 +94,8 @@ def cluster(address: str | None, log: Path, known_bytes: int = 0) -> Iterator[Cl
     """
     with _ray_speaks_to(log), _connected(address, known_bytes):
         resources = ray.cluster_resources()
-        yield Cluster(int(resources.get("CPU", 1)), int(resources.get("GPU", 0)))
+        free = ray.available_resources().get("CPU", 0.0) if address else None
+        yield Cluster(int(resources.get("CPU", 1)), int(resources.get("GPU", 0)), free)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from pdray.config import Settings
 from pdray.errors import CatalogError, IndexUnavailable, LeaseHeld
 from pdray.index.opening import open_index
 from pdray.index.target import IndexTarget
+from pdray.ingest import following
 from pdray.ingest.upkeep import catch_up
 from pdray.records import ImageRecord, ModelSpec
 
@@ -143,7 +144,10 @@ def forget(
         ends = _end(catalog, found)
         if what is None:
             for spec in _specs(catalog, collection):
-                _drop_points(target, spec, collection)
+                if following.left_to(catalog, target, collection, spec):
+                    following.wait(catalog, target, collection, spec, ends)
+                else:
+                    _drop_points(target, spec, collection)
         else:
             found.note = catch_up(catalog, target, collection)
         watch("writing anew what shared files with it")
@@ -212,9 +216,10 @@ def _forget_collection(catalog: Catalog, name: str, ends: list[str]) -> None:
     for path in sorted(parts, key=lambda path: path in ends):
         catalog.store.delete(path)
     runs.forget(catalog, name)
-    for entry in list(catalog.store.walk(f"collections/{name}")):
-        catalog.store.delete(entry.path)
-    catalog.store.prune(f"collections/{name}")
+    for folder in (f"uploads/{name}", f"collections/{name}"):
+        for entry in list(catalog.store.walk(folder)):
+            catalog.store.delete(entry.path)
+        catalog.store.prune(folder)
 
 
 def _specs(catalog: Catalog, collection: str) -> Iterator[ModelSpec]:

@@ -4,6 +4,10 @@ import math
 from dataclasses import dataclass
 
 _MOST_LOCAL_COPIES = 8  # of the model in memory, where CPUs run it
+# Of the free CPUs of a cluster that others use too: what they start later wants to be placed as
+# well, such as more replicas of a server.
+SHARE = 0.75
+_LEAST_ASKED = 0.1
 # What the processes beside the decoders ask of the CPUs where GPUs do the work. The shares differ,
 # because equal ones make Ray fuse two stages into one process.
 EMBED_CPUS = 0.25
@@ -16,15 +20,15 @@ class Placement:
 
     Without GPUs each of `encoders` processes does all of a unit's work with `threads` threads: no
     pixel leaves its process, and nothing waits. With GPUs `decoders` processes feed `encoders`
-    processes that hold one GPU each, or share it. `cpus` are the cluster's, 0 where they don't
-    matter.
+    processes that hold one GPU each, or share it. `cpus` are those of the cluster that the run may
+    ask for, 0 where they don't matter.
     """
 
     gpus: int
     encoders: int
     decoders: int
     threads: int
-    cpus: int = 0
+    cpus: float = 0
 
     @property
     def workers(self) -> int:
@@ -57,15 +61,20 @@ def place(
     encoders: int | None = None,
     decoders: int | None = None,
     threads: int | None = None,
+    free: float | None = None,
 ) -> Placement:
-    """Chooses what is None. cpus and gpus are the cluster's."""
+    """Chooses what is None. cpus and gpus are the cluster's; `free` those CPUs that nobody holds,
+    where others work on it too. The run has as many processes as the cluster has room for, and asks
+    for no more than its share of what is free.
+    """
     cpus = max(1, cpus)
+    asked = cpus if free is None else min(cpus, max(_LEAST_ASKED, SHARE * free))
     if gpus:
         pool = encoders or gpus
-        return Placement(gpus, pool, decoders or max(1, cpus - pool), threads or 1, cpus)
+        return Placement(gpus, pool, decoders or max(1, cpus - pool), threads or 1, asked)
     # One thread a process uses a core best; more only so that the copies of the model stay few.
     copies = encoders or (max(1, cpus // threads) if threads else min(cpus, _MOST_LOCAL_COPIES))
-    return Placement(0, copies, 0, threads or max(1, cpus // copies), cpus)
+    return Placement(0, copies, 0, threads or max(1, cpus // copies), asked)
 
 
 def _share(wanted: float, available: float, processes: int) -> float:

@@ -20,7 +20,7 @@ from pdray.catalog.view import KnownContents, known_contents
 from pdray.config import DEFAULT_MODEL, Settings
 from pdray.errors import IndexUnavailable, RunCancelled
 from pdray.index.target import IndexTarget
-from pdray.ingest import moves
+from pdray.ingest import following, moves
 from pdray.ingest.control import Control, signals_kept
 from pdray.ingest.guarded import Limits
 from pdray.ingest.memory import PeakMemory
@@ -54,6 +54,7 @@ class Options:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     retry_failed: bool = False
+    run_id: str | None = None  # None: a new one
 
 
 Watch = Callable[[Progress], None]
@@ -77,7 +78,8 @@ def index(
     catalog = Catalog.open(settings.workspace, create=not options.dry_run, absent=options.dry_run)
     serving = pointer.current(catalog, settings.collection)
     spec = choose_model(settings, serving)
-    report = Report(runs.new_run_id(), settings.collection, spec.name, dry_run=options.dry_run)
+    run_id = options.run_id or runs.new_run_id()
+    report = Report(run_id, settings.collection, spec.name, dry_run=options.dry_run)
     tally, control = Tally(report), control or Control()
     run = _Run(settings, options, catalog, sources, spec, report, watch, control, tally, began)
     with ExitStack() as stack:
@@ -235,6 +237,11 @@ class _Run:
     def _catch_up(self, final: bool = False) -> None:
         """Applies what is committed but not in the index; a missing index stops no run."""
         collection = self.settings.collection
+        if who := self._left_to():
+            self.report.pending = 0
+            if final:
+                self.report.notes.append(f"{who} brings what this run committed into its index.")
+            return
         try:
             projector = Projector.open(self.catalog, index_target(self.settings), self.spec)
             try:
@@ -255,6 +262,10 @@ class _Run:
                     f"{error} Everything is committed; the next `pdray index` brings the index up "
                     "to date."
                 )
+
+    def _left_to(self) -> str | None:
+        target = index_target(self.settings)
+        return following.left_to(self.catalog, target, self.settings.collection, self.spec)
 
     def _known(self, plan: Plan) -> KnownContents:
         if plan.work:
@@ -322,6 +333,7 @@ class _Run:
             encoders=ingest.encoders,
             decoders=ingest.decode_workers,
             threads=ingest.threads,
+            free=cluster.free,
         )
 
     def _cut(self, items: Iterator[Item], todo: int, shape: Placement) -> Iterator[Unit]:
@@ -342,12 +354,14 @@ class _Run:
         todo: int,
     ) -> None:
         report = self.report
-        projection = cluster.projection(job, index_target(self.settings))
+        target = index_target(self.settings)
+        projection = None if self._left_to() else cluster.projection(job, target)
         done = Progress("indexing", 0, 0, todo)
         began, ended = float("inf"), 0.0
         with closing(cluster.run(job, known, units, shape, self.control)) as stream:
             for committed in stream:
-                projection.apply(committed.part)
+                if projection:
+                    projection.apply(committed.part)
                 report.add(committed.counts)
                 report.read += committed.images
                 for stage, seconds in committed.seconds.items():
@@ -359,7 +373,8 @@ class _Run:
                 done.failed += committed.counts["failed"]
                 self.tally.add(committed.outcome)
                 self._show(done)
-        projection.close()
+        if projection:
+            projection.close()
 
     def _job(self, threads: int) -> Job:
         settings = self.settings
@@ -412,6 +427,7 @@ def _start_record(
         "exclude": list(options.exclude),
         "model": spec.name,
         "space": spec.space,
+        "precision": settings.precision,
         "full": options.full,
         "retry_failed": options.retry_failed,
         "host": socket.gethostname(),

@@ -18,6 +18,7 @@ from pdray.catalog.sweeping import GRACE_SECONDS, Sweeper
 from pdray.config import Settings
 from pdray.errors import CatalogError, IndexUnavailable, LeaseHeld
 from pdray.index.target import IndexTarget
+from pdray.ingest import following
 from pdray.ingest.project import Projector
 
 
@@ -138,6 +139,9 @@ def catch_up(catalog: Catalog, target: IndexTarget, name: str) -> str | None:
     if serving is None:
         return None
     try:
+        if following.left_to(catalog, target, name, serving.spec):
+            following.wait(catalog, target, name, serving.spec, seconds=15.0)
+            return None
         projector = Projector.open(catalog, target, serving.spec)
         try:
             projector.catch_up(name)

@@ -15,6 +15,8 @@ from pdray.models.fused import fuse
 from pdray.models.int8 import quantise
 from pdray.models.precision import choose, choose_device
 from pdray.models.resolve import folder_of
+from pdray.models.text_tower import packed_text
+from pdray.models.threads import Adaptive
 from pdray.models.towers import Towers, load_tokenizer, load_towers
 from pdray.records import ModelSpec
 
@@ -67,6 +69,10 @@ class DualEncoder:
             _trim()
         self._model.to(self.device)
         self._tokenizer = None if towers == "image" else load_tokenizer(folder)
+        self._text = None
+        if towers == "text" and self.device.type == "cpu":
+            self._text = packed_text(self._model, spec.model_type, self.precision.dtype)
+        self._adaptive = Adaptive(torch.get_num_threads())
         self._image_features = self._model.get_image_features
         if compile:
             # Twice at most: for the first batch size, then for any.
@@ -119,7 +125,10 @@ class DualEncoder:
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
 
         def run(start: int, stop: int) -> torch.Tensor:
-            inputs = self._tokenize([texts[i] for i in order[start:stop]])
+            some = [texts[i] for i in order[start:stop]]
+            if self._text is not None:
+                return self._adaptive(len(some), lambda: self._packed(some))
+            inputs = self._tokenize(some)
             return self._model.get_text_features(**inputs).pooler_output.float()  # type: ignore[no-any-return]
 
         batch = min(_TEXT_BATCH, self._text_limit)
@@ -132,6 +141,15 @@ class DualEncoder:
         restored[order] = vectors
         return restored
 
+    def _packed(self, texts: list[str]) -> torch.Tensor:
+        assert self._text is not None
+        ids = self._ids(texts)
+        by_length = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+        found = self._text([ids[i] for i in by_length])
+        restored = torch.empty_like(found)
+        restored[by_length] = found
+        return restored
+
     def _encode_batch(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
         # torch warns of numpy's read-only arrays, which Arrow and Ray hand out: those are copied.
         uploaded = torch.from_numpy(np.require(pixels, requirements=["C", "W"])).to(self.device)
@@ -142,6 +160,17 @@ class DualEncoder:
         output = self._image_features(pixel_values=values)
         return output.pooler_output.float()  # type: ignore[no-any-return]
 
+    def _ids(self, texts: list[str]) -> list[list[int]]:
+        assert self._tokenizer is not None
+        found = self._tokenizer(texts, truncation=True, max_length=self._most_tokens)
+        return found["input_ids"]  # type: ignore[no-any-return]
+
+    @property
+    def _most_tokens(self) -> int:
+        assert self._tokenizer is not None
+        places = int(self._model.config.text_config.max_position_embeddings)
+        return min(places, int(self._tokenizer.model_max_length))
+
     def _tokenize(self, texts: list[str]) -> dict[str, torch.Tensor]:
         assert self._tokenizer is not None
         limit = int(self._model.config.text_config.max_position_embeddings)
@@ -150,7 +179,7 @@ class DualEncoder:
             # which SigLIP 2 borrows, keeps upper case where its files name Gemma's class.
             texts, padding, mask = [text.lower() for text in texts], "max_length", False
         else:
-            limit = min(limit, int(self._tokenizer.model_max_length))
+            limit = self._most_tokens
             self._tokenizer.padding_side = "right"
             padding, mask = "longest", True
         encoded: Any = self._tokenizer(

@@ -6,6 +6,7 @@
     field:value              a condition; -field:value its opposite; quotes hold spaces together
     >=a  <a  a..b  a..  ..b  bounds of numbers and dates; b is included
     near:lat,lon[,radius]    radius as 25km or 300m, 1km by itself
+    box:south,west,north,east    a rectangle of degrees
 
 Names (camera, lens, tag, format, folder, orientation) are matched by their words, whatever the case
 and the accents: `camera:canon` means every camera that says so. Which values there are only the
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from pdray.errors import UsageError
-from pdray.index.filters import AnyOf, Condition, Dates, Missing, Near, Range, Words
+from pdray.index.filters import AnyOf, Box, Condition, Dates, Missing, Near, Range, Words
 
 # What is typed, and the payload field that it means.
 NAMES = {
@@ -52,8 +53,9 @@ PRESENCE = {
     "lens": "lens",
     "tag": "keywords",
     "rating": "rating",
+    "caption": "caption",
 }
-FIELDS = (*NAMES, *NUMBERS, "taken", "near", "has")
+FIELDS = (*NAMES, *NUMBERS, "taken", "near", "box", "has")
 
 TEXT = "text"
 # Words that say nothing of a picture: an image need not hold them to match by word.
@@ -149,6 +151,11 @@ def telling(words: str) -> str:
     return " ".join(word for word in _fold(words) if word not in _EMPTY)
 
 
+def begins(value: str, typed: str) -> bool:
+    """Whether every word of what is typed begins one of the value's."""
+    return _holds(_fold(value), _fold(typed))
+
+
 def _holding(name: Named, values: Mapping[str, int]) -> list[str]:
     if name.field == "folders":
         return [path for path in values if _is_folder(path, name.value)]
@@ -184,6 +191,8 @@ def _condition(field: str, value: str) -> Condition | Named:
         return _dates(value)
     if field == "near":
         return _near(value)
+    if field == "box":
+        return _box(value)
     if field == "has":
         return _has(value)
     raise UsageError(
@@ -294,3 +303,16 @@ def _near(value: str) -> Near:
     if radius:
         metres = float(radius[1]) * (1000.0 if radius[2].lower() == "km" else 1.0)
     return Near(lon, lat, metres)
+
+
+def _box(value: str) -> Box:
+    try:
+        south, west, north, east = (float(part) for part in value.split(","))
+        if not (-90 <= south <= north <= 90 and abs(west) <= 180 and abs(east) <= 180):
+            raise ValueError
+    except ValueError as error:
+        raise UsageError(
+            f"box:{value} is no rectangle: write box:38.6,-9.3,38.8,-9.0 (south, west, north, "
+            "east)."
+        ) from error
+    return Box(north, west, south, east)

@@ -1,27 +1,34 @@
-"""Requests to answers, over an engine. Everything here blocks: call it from threads."""
+"""Questions to answers, over an engine. Everything here blocks: call it from threads."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any
 
-from pdray.errors import PdrayError, UsageError
-from pdray.index.filters import BY_DATE, Dates, Filter, undated
-from pdray.index.points import instant
-from pdray.search.language import parse, unmatched
-from pdray.search.query import FUSION_DEPTH, Query, narrowing, search
+from numpy import float32
+from numpy.typing import NDArray
+
+from pdray.errors import PdrayError
+from pdray.index.filters import NEWEST, Filter, Order, Spot
+from pdray.records import Hit as FoundHit
+from pdray.search.language import Parsed, parse, unmatched
+from pdray.search.query import FUSION_DEPTH, Part, Query, narrowing, search, search_many
+from pdray.search.query import Answer as Found
 from pdray.serve import cursor as cursors
+from pdray.serve.browsing import ORDERS, WRITTEN, page, read, written
 from pdray.serve.engine import Engine
-from pdray.serve.problems import Problem
+from pdray.serve.problems import Problem, document_of, problem_of
 from pdray.serve.shapes import (
     FACETS,
+    SORTED,
     Answer,
+    BatchAnswer,
     Collection,
     Collections,
     FacetAnswer,
     Facets,
     FacetValue,
     Hit,
-    Image,
-    Page,
     SearchRequest,
     image_fields,
 )
@@ -29,54 +36,225 @@ from pdray.serve.shapes import (
 DEEPEST = 10_000  # the last hit that pages of a search lead to
 _MOST_VALUES = 200  # of a facet
 
+Payloads = dict[str, Mapping[str, Any]]
 
-def answer(engine: Engine, asked: SearchRequest, upload: bytes | None = None) -> Answer:
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """The bytes that came with a question: an upload, and what its URLs led to."""
+
+    upload: bytes | None = None
+    by_url: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request, checked. `query` is None where there are conditions alone, which browse."""
+
+    asked: SearchRequest
+    collection: str
+    said: Parsed
+    digest: str
+    start: int
+    depth: int
+    after: Spot | None
+    query: Query | None
+
+    @property
+    def by_relevance(self) -> bool:
+        """Whether hits stay in the order in which they are found."""
+        return self.asked.sort == "relevance"
+
+
+def answer(engine: Engine, asked: SearchRequest, images: Images = Images()) -> Answer:
     """The hits of one page."""
+    question = prepare(engine, asked, images)
+    if question.query is None:
+        return _browsed(engine, question)
+    seen: Payloads = {}
+    found = search(question.query, engine.towers(question.collection, seen))
+    return _answered(engine, question, found, seen)
+
+
+def answer_many(
+    engine: Engine, asked: Sequence[SearchRequest], by_url: Mapping[str, bytes]
+) -> BatchAnswer:
+    """The answers to many questions: their texts go through the model together, and a Qdrant
+    server is asked once for each collection.
+    """
+    began = perf_counter()
+    answers: list[Any] = [None] * len(asked)
+    by_collection: dict[str, list[tuple[int, Question]]] = {}
+    for number, one in enumerate(asked):
+        try:
+            question = prepare(engine, one, Images(None, by_url))
+            if question.query is None:
+                answers[number] = _browsed(engine, question)
+            else:
+                by_collection.setdefault(question.collection, []).append((number, question))
+        except (Problem, PdrayError) as error:
+            answers[number] = _wrong(error)
+    for collection, questions in by_collection.items():
+        seen: Payloads = {}
+        queries = [one.query for _, one in questions if one.query is not None]
+        found = search_many(queries, engine.towers(collection, seen))
+        for (number, question), one_found in zip(questions, found, strict=True):
+            answers[number] = _answered(engine, question, one_found, seen)
+    took = round(1000 * (perf_counter() - began), 3)
+    return BatchAnswer(answers=answers, took_ms=took)
+
+
+def _wrong(error: Problem | PdrayError) -> Any:
+    """The problem of one question of many; what concerns all of them is raised."""
+    problem = problem_of(error)
+    if problem.status >= 500:
+        raise error
+    return document_of(problem)
+
+
+def prepare(engine: Engine, asked: SearchRequest, images: Images) -> Question:
+    """Raises Problem and UsageError for what is wrong with a request."""
     collection = engine.named(asked.collection)
-    question = cursors.digest(
-        "search", collection, asked.text, asked.image_id, upload and cursors.digest(upload)
+    said = parse(asked.text or "")
+    rest = asked.model_dump_json(exclude={"limit", "cursor", "facets"})
+    digest = cursors.digest(
+        "search", collection, rest, images.upload and cursors.digest(images.upload)
     )
-    start, depth = 0, max(10 * asked.limit, FUSION_DEPTH)
+    vectors = said.words or said.without or asked.image_id or asked.image_url or asked.mix
+    if vectors or images.upload:
+        start, depth = 0, max(10 * asked.limit, FUSION_DEPTH)
+        if asked.cursor:
+            given = cursors.read(asked.cursor, digest, {"start": int, "depth": int})
+            start, depth = given["start"], min(given["depth"], DEEPEST)
+        if start >= DEEPEST:
+            raise Problem(400, "too-deep", f"A search shows {DEEPEST} hits at most.", "cursor")
+        limit = min(start + asked.limit + 1, DEEPEST)
+        if asked.sort != "relevance":
+            limit = depth = SORTED
+        query = _query(engine, collection, asked, images, limit, depth)
+        return Question(asked, collection, said, digest, start, depth, None, query)
+    if not (asked.text or "").strip() and not asked.filters and asked.sort == "relevance":
+        raise Problem(400, "bad-query", "The query is empty: give words, an image or filters.")
+    after, start = None, 0
     if asked.cursor:
-        place = cursors.read(asked.cursor, question, {"start": int, "depth": int})
-        start, depth = place["start"], min(place["depth"], DEEPEST)
-    if start >= DEEPEST:
-        raise Problem(400, "too-deep", f"A search shows {DEEPEST} hits at most.", "cursor")
-    seen: dict[str, Mapping[str, Any]] = {}
-    towers = engine.towers(collection, seen)
+        given = cursors.read(asked.cursor, digest, {**WRITTEN, "start": int})
+        after, start = read(_order(asked), given["at"], given["id"]), given["start"]
+    return Question(asked, collection, said, digest, start, 0, after, None)
+
+
+def _order(asked: SearchRequest) -> Order:
+    """Of a question of conditions alone."""
+    return NEWEST if asked.sort == "relevance" else ORDERS[asked.sort]
+
+
+def _query(
+    engine: Engine, collection: str, asked: SearchRequest, images: Images, limit: int, depth: int
+) -> Query:
     near = None
     if asked.image_id is not None:
-        near = engine.image(str(asked.image_id), with_vector=True).vector
-    wanted = min(start + asked.limit + 1, DEEPEST)
-    query = Query(asked.text, upload, wanted, near=near, depth=depth)
-    found = search(query, towers)
-    hits = found.hits[start : start + asked.limit]
-    more = len(found.hits) > start + asked.limit
+        near = _vector(engine, collection, str(asked.image_id))
+    mix = [
+        Part(
+            one.weight,
+            one.text,
+            images.by_url[one.image_url] if one.image_url else None,
+            _vector(engine, collection, str(one.image_id)) if one.image_id else None,
+        )
+        for one in asked.mix
+    ]
+    if asked.image_url:
+        mix.append(Part(image=images.by_url[asked.image_url]))
+    where = asked.filters.conditions() if asked.filters else ()
+    return Query(
+        asked.text, images.upload, limit, near=near, depth=depth, mix=tuple(mix), where=where
+    )
+
+
+def _vector(engine: Engine, collection: str, id: str) -> NDArray[float32] | None:
+    stored = engine.image(id, with_vector=True)
+    serving, other = engine.collections(), stored.payload["collection"]
+    if serving[other].space != serving[collection].space:
+        raise Problem(
+            400,
+            "other-model",
+            f"Image {id} is in collection {other!r}, which has another model: look for it there.",
+            "image_id",
+        )
+    return stored.vector
+
+
+def _answered(engine: Engine, question: Question, found: Found, seen: Payloads) -> Answer:
+    asked, start = question.asked, question.start
+    hits = list(found.hits)
+    if asked.sort != "relevance":
+        hits = _sorted(hits, seen, question)
+    shown = hits[start : start + asked.limit]
+    more = len(hits) > start + asked.limit
+    place = {"start": start + asked.limit, "depth": question.depth}
     return Answer(
-        query=query.words,
-        collection=collection,
+        query=asked.text,
+        collection=question.collection,
         hits=[
-            Hit(**image_fields(hit.id, seen[hit.id]), rank=hit.rank, score=hit.score)
-            for hit in hits
+            Hit(**image_fields(hit.id, seen[hit.id]), rank=rank, score=hit.score)
+            for rank, hit in enumerate(shown, start + 1)
         ],
         notes=list(found.notes),
         took_ms={stage: round(ms, 3) for stage, ms in found.took_ms.items()},
-        next_cursor=(
-            cursors.write(question, start=start + asked.limit, depth=depth) if more else None
-        ),
-        facets=(
-            _facets(engine, collection, narrowing(parse(query.words or ""), towers), asked.facets)
-            if asked.facets
-            else None
-        ),
+        next_cursor=cursors.write(question.digest, **place) if more else None,
+        facets=_facets_of(engine, question),
     )
+
+
+def _sorted(hits: list[FoundHit], seen: Payloads, question: Question) -> list[FoundHit]:
+    """The most relevant in another order; what lacks its field comes last."""
+    order = _order(question.asked)
+    having = [hit for hit in hits if order.field in seen[hit.id]]
+    rest = [hit for hit in hits if order.field not in seen[hit.id]]
+    having.sort(key=lambda hit: seen[hit.id][order.field], reverse=order.descending)
+    return having + rest
+
+
+def _browsed(engine: Engine, question: Question) -> Answer:
+    """Conditions alone: all that fulfils them, in order."""
+    began = perf_counter()
+    asked, name = question.asked, question.collection
+    towers = engine.towers(name, {})
+    where, start = _where(engine, question), question.start
+    shown, after = page(engine.index(name), where, _order(asked), question.after, asked.limit)
+    place = {"start": start + len(shown), **written(after)} if after else None
+    took = 1000 * (perf_counter() - began)
+    return Answer(
+        query=asked.text,
+        collection=name,
+        hits=[
+            Hit(**image_fields(one.id, one.payload), rank=rank, score=0.0)
+            for rank, one in enumerate(shown, start + 1)
+        ],
+        notes=list(unmatched(question.said.must, towers.values)),
+        took_ms={"encode": 0.0, "index": round(took, 3), "total": round(took, 3)},
+        next_cursor=cursors.write(question.digest, **place) if place else None,
+        facets=_facets_of(engine, question),
+    )
+
+
+def _where(engine: Engine, question: Question) -> Filter:
+    asked = question.asked
+    more = asked.filters.conditions() if asked.filters else ()
+    return narrowing(question.said, engine.towers(question.collection, {}), more)
+
+
+def _facets_of(engine: Engine, question: Question) -> Facets | None:
+    fields = question.asked.facets
+    if not fields:
+        return None
+    return _facets(engine, question.collection, _where(engine, question), fields)
 
 
 def similar(engine: Engine, id: str, limit: int) -> Answer:
     """What is like an image of its own collection, without itself."""
     stored = engine.image(id, with_vector=True)
     collection = stored.payload["collection"]
-    seen: dict[str, Mapping[str, Any]] = {}
+    seen: Payloads = {}
     towers = engine.towers(collection, seen)
     found = search(Query(near=stored.vector, limit=limit + 1), towers)
     others = [hit for hit in found.hits if hit.id != id][:limit]
@@ -88,53 +266,6 @@ def similar(engine: Engine, id: str, limit: int) -> Answer:
             for rank, hit in enumerate(others, 1)
         ],
         took_ms={stage: round(ms, 3) for stage, ms in found.took_ms.items()},
-    )
-
-
-def browse(
-    engine: Engine, text: str | None, collection: str | None, limit: int, cursor: str | None
-) -> Page:
-    """Images that fulfil the conditions of a query, newest first."""
-    name = engine.named(collection)
-    said = parse(text or "")
-    if said.words or said.without:
-        raise UsageError(
-            "Browsing takes conditions alone, such as taken:2024; words are for searching."
-        )
-    seen: dict[str, Mapping[str, Any]] = {}
-    towers = engine.towers(name, seen)
-    question = cursors.digest("browse", name, text)
-    # Pages go on from a date; of those with the same date, and of those without, some were seen.
-    date, skip = "", 0
-    if cursor:
-        place = cursors.read(cursor, question, {"date": str, "skip": int})
-        date, skip = place["date"], place["skip"]
-        if date not in ("", "none") and instant(date) != date:
-            raise Problem(400, "bad-cursor", "The cursor is damaged: begin again.", "cursor")
-        if skip > 10 * DEEPEST:
-            raise Problem(400, "too-deep", "So far no page leads: add a condition.", "cursor")
-    where = narrowing(said, towers)
-    if date == "none":
-        where = undated(where)
-    elif date:
-        where = Filter(where.collection, (*where.must, Dates(lte=date)), where.must_not)
-    found = list(towers.browse(skip + limit + 1, where))
-    if date not in ("", "none") and len(found) <= skip + limit:
-        rest = skip + limit + 1 - len(found)
-        dateless = undated(Filter(where.collection, where.must[:-1], where.must_not))
-        found += towers.browse(rest, dateless)
-    shown = found[skip : skip + limit]
-    after = None
-    if len(found) > skip + limit and shown:
-        last = shown[-1].payload.get(BY_DATE, "none")
-        same = sum(1 for one in found[: skip + limit] if one.payload.get(BY_DATE, "none") == last)
-        after = cursors.write(question, date=last, skip=same)
-    return Page(
-        query=text,
-        collection=name,
-        images=[Image(**image_fields(one.id, one.payload)) for one in shown],
-        notes=list(unmatched(said.must, towers.values)),
-        next_cursor=after,
     )
 
 
@@ -152,17 +283,17 @@ def facets(
 
 
 def _facets(engine: Engine, collection: str, where: Filter, fields: Sequence[str]) -> Facets:
-    for field in fields:
-        if field not in FACETS:
+    for field_ in fields:
+        if field_ not in FACETS:
             known = ", ".join(FACETS)
-            raise Problem(400, "bad-facet", f"{field!r} can't be counted: {known} can.", "facets")
+            raise Problem(400, "bad-facet", f"{field_!r} can't be counted: {known} can.", "facets")
     index = engine.index(collection)
     return {
-        field: [
+        name: [
             FacetValue(value=value, count=count)
-            for value, count in index.facet(field, where, limit=_MOST_VALUES).items()
+            for value, count in index.facet(name, where, limit=_MOST_VALUES).items()
         ]
-        for field in dict.fromkeys(fields)
+        for name in dict.fromkeys(fields)
     }
 
 

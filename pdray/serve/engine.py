@@ -1,28 +1,35 @@
 """What answers: the indexes and encoders of one workspace, held open, and kept up with its catalog.
 
-An embedded index has one owner, so while a server holds it the server itself brings in what runs
-commit. All that a request does here is plain and may block: call it from threads.
+The indexes are held by this process (held.py) or by another that many share (shared.py). All that a
+request does here is plain and may block: call it from threads.
 """
 
 import threading
+import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pdray import log
-from pdray.catalog import pointer
 from pdray.catalog.catalog import Catalog
 from pdray.config import Settings
 from pdray.errors import IndexUnavailable, PdrayError
 from pdray.index.filters import Filter
-from pdray.index.protocol import Index, Stored
+from pdray.index.protocol import Index, Stored, Wanted
 from pdray.index.target import IndexTarget
 from pdray.records import ModelSpec, Thumbnail
 from pdray.search.query import Towers
+from pdray.serve import metrics
+from pdray.serve.held import Held, Indexes, models
+from pdray.serve.pixels import ImageTower
 from pdray.serve.problems import Problem
-from pdray.serve.space import Space
+from pdray.serve.shown import Shown
+from pdray.serve.space import PixelEncoder, Space
 
 FOLLOW_SECONDS = 1.0
 _MOST_VALUES = 10_000  # of a field, such as folders, that a name is looked for among
@@ -31,16 +38,33 @@ _MOST_VALUES = 10_000  # of a field, such as folders, that a name is looked for 
 class Engine:
     """`start` it, ask it from threads, `close` it. Opening and following go on in one thread of its
     own; until an index is open, questions of it raise IndexUnavailable at once.
+
+    `indexes` and `encode_pixels` are those of this process where they are None. `meeting` is the
+    folder in which the processes of one server meet, None for a process that is alone.
     """
 
-    def __init__(self, settings: Settings, target: IndexTarget) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        target: IndexTarget,
+        indexes: Indexes | None = None,
+        encode_pixels: PixelEncoder | None = None,
+        meeting: Path | None = None,
+    ) -> None:
         self.settings, self.target = settings, target
         self.embedded = target.url is None
+        self.meeting = meeting
+        self._indexes = indexes or Held(target)
+        self._own_tower = None if encode_pixels else ImageTower(settings)
+        self._encode_pixels = encode_pixels or self._own_tower
         self._spaces: dict[str, Space] = {}
         self._serving: dict[str, ModelSpec] = {}
-        self._values: dict[tuple[str, str], Mapping[str, int]] = {}
+        self._shown = Shown()
+        self.serving = b""  # the spaces by collection, as a part of keys
+        self._values: tuple[int | None, dict[tuple[str, str], Mapping[str, int]]] = (None, {})
         self._why = "The server is starting."
         self._ready = False
+        self._level = time.monotonic()
         self._catalog: Catalog | None = None
         self._turn = threading.Lock()
         self._ending = threading.Event()
@@ -59,6 +83,7 @@ class Engine:
             for space in self._spaces.values():
                 space.close()
             self._spaces.clear()
+            self._indexes.close()
 
     def __enter__(self) -> "Engine":
         self.refresh()
@@ -73,6 +98,9 @@ class Engine:
     def _follow(self) -> None:
         while not self._ending.is_set():
             self.refresh()
+            if self.meeting:
+                with suppress(OSError):
+                    metrics.leave(self.meeting)
             self._ending.wait(FOLLOW_SECONDS)
 
     def refresh(self) -> None:
@@ -80,35 +108,40 @@ class Engine:
         with self._turn:
             try:
                 self._refresh()
+                if self._ready:
+                    self._level = time.monotonic()
             except (PdrayError, OSError) as error:
-                self._why = str(error)
+                self._ready, self._why = False, str(error)
                 log.get("serve").warning("%s", error)
+            metrics.LAG.value = time.monotonic() - self._level
 
     def _refresh(self) -> None:
         if self._catalog is None:
             self._catalog = Catalog.open(self.settings.workspace, absent=True)
-        catalog = self._catalog
-        serving = {}
-        for name in catalog.collections():
-            found = pointer.current(catalog, name)
-            if found:
-                serving[name] = found.spec
-        failed = None
-        for name, spec in serving.items():
-            try:
-                space = self._spaces.get(spec.space)
-                if space is None:
-                    space = Space(catalog, self.target, spec, self.settings)
-                    self._spaces[spec.space] = space
-                if space.follow(name, project=self.embedded) or not self.embedded:
-                    self._values = {}
-            except PdrayError as error:
-                failed = str(error)
+        serving = models(self._catalog)
+        failed = self._indexes.refresh(self._catalog, serving)
+        for spec in serving.values():
+            if spec.space not in self._spaces:
+                try:
+                    self._spaces[spec.space] = self._opened(spec)
+                except PdrayError as error:
+                    failed = str(error)
+        if serving != self._serving or not self.serving:
+            self.serving = repr(
+                sorted((name, spec.space) for name, spec in serving.items())
+            ).encode()
         self._serving = serving
         self._ready, self._why = failed is None, failed or ""
         kept = {spec.space for spec in serving.values()}
         for gone in set(self._spaces) - kept:
             self._spaces.pop(gone).close()
+        for resting in (*self._spaces.values(), self._own_tower):
+            if resting:
+                resting.rest()
+
+    def _opened(self, spec: ModelSpec) -> Space:
+        assert self._encode_pixels is not None
+        return Space(spec, self.settings, self._encode_pixels)
 
     # --- asking
 
@@ -141,9 +174,24 @@ class Engine:
             )
         return name
 
+    @property
+    def changes(self) -> Counter[str]:
+        """How often each collection's index has changed."""
+        return self._indexes.changes
+
+    @property
+    def version(self) -> int | None:
+        """Moves with every change of an index (version.py); None while nobody knows."""
+        return self._indexes.version
+
+    @property
+    def following(self) -> bool:
+        """Whether the thread that follows lives, or was never started."""
+        return self._thread.is_alive() or not self._thread.ident
+
     def index(self, collection: str) -> Index:
         """The index of a collection's space. Raises IndexUnavailable while it isn't open."""
-        return self._space(collection).index
+        return self._indexes.index(self._serving[collection])
 
     def _space(self, collection: str) -> Space:
         space = self._spaces.get(self._serving[collection].space)
@@ -153,17 +201,25 @@ class Engine:
 
     def towers(self, collection: str, seen: dict[str, Mapping[str, Any]]) -> Towers:
         """What answers queries in a collection; payloads of all that is found go into `seen`."""
-        space = self._space(collection)
-        index = space.index
+        space, index = self._space(collection), self.index(collection)
+
+        version = self.version
 
         def find(vector: NDArray[np.float32], limit: int, where: Filter) -> Sequence[Any]:
             found = index.search(vector, limit=limit, where=where)
             seen.update((one.id, one.payload) for one in found)
+            self._shown.keep(version, found)
             return found
+
+        def find_many(wanted: Sequence[Wanted]) -> Sequence[Sequence[Any]]:
+            lists = index.search_many(wanted)
+            seen.update((one.id, one.payload) for found in lists for one in found)
+            return lists
 
         def browse(limit: int, where: Filter) -> Sequence[Any]:
             found = index.browse(where, limit=limit)
             seen.update((one.id, one.payload) for one in found)
+            self._shown.keep(version, found)
             return found
 
         return Towers(
@@ -173,11 +229,15 @@ class Engine:
             browse=browse,
             values=lambda field: self.values(collection, field),
             scope=collection,
+            find_many=None if self.embedded else find_many,
         )
 
     def values(self, collection: str, field: str) -> Mapping[str, int]:
         """The values of a field in a collection, counted once for each state of the index."""
-        known = self._values
+        now = self.version
+        if self._values[0] != now or now is None:
+            self._values = (now, {})
+        known = self._values[1]
         found = known.get((collection, field))
         if found is None:
             where = Filter(collection)
@@ -192,9 +252,12 @@ class Engine:
 
     def image(self, id: str, with_vector: bool = False) -> Stored:
         """One image of any collection. Raises Problem where there is none."""
-        serving = self.collections()
+        serving, version = self.collections(), self.version
+        if not with_vector and (payload := self._shown.get(version, id)) is not None:
+            return Stored(id, dict(payload))
         for collection in {spec.space: name for name, spec in serving.items()}.values():
             for stored in self.index(collection).retrieve([id], with_vector):
                 if stored.payload.get("collection") in serving:
+                    self._shown.keep(version, [stored])
                     return stored
         raise Problem(404, "no-image", f"There is no image {id}.", "image_id")

@@ -23,6 +23,7 @@ _TITLES = {
     409: "Not possible now",
     413: "Too large",
     415: "Unknown kind of content",
+    416: "No such range",
     422: "The request is wrong",
     500: "A fault in pdray",
     503: "Not available now",
@@ -48,9 +49,9 @@ class Problem(Exception):
         self.status, self.code, self.detail, self.field = status, code, detail, field
 
 
-def respond(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
-    """The response of a problem; 503 says when to come back."""
-    document = ProblemDocument(
+def document_of(problem: Problem) -> ProblemDocument:
+    """A problem as it is answered."""
+    return ProblemDocument(
         type=f"urn:pdray:{problem.code}",
         title=_TITLES.get(problem.status, "The request failed"),
         status=problem.status,
@@ -58,6 +59,11 @@ def respond(problem: Problem, headers: Mapping[str, str] | None = None) -> Respo
         code=problem.code,
         field=problem.field,
     )
+
+
+def respond(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    """The response of a problem; 503 says when to come back."""
+    document = document_of(problem)
     more = {"Retry-After": str(RETRY_SECONDS)} if problem.status == 503 else {}
     return JSONResponse(
         document.model_dump(),
@@ -83,7 +89,9 @@ def problem_of(error: Exception) -> Problem:
         case RequestValidationError():
             return _invalid(error.errors()[0])
         case HTTPException():
-            detail = f"There is nothing here: {error.detail}."
+            detail = f"There is nothing here: {str(error.detail).rstrip('.')}."
+            if error.status_code == 405:
+                detail = "What is here can't be asked in this way: see /docs."
             return Problem(error.status_code, f"http-{error.status_code}", detail)
     return Problem(500, "fault", f"A fault in pdray, {type(error).__name__}: see its log.")
 

@@ -1,33 +1,75 @@
 """What goes in and out of the API, as the OpenAPI document says it."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pdray.serve.filtering import Filters
+from pdray.serve.problems import ProblemDocument
 
 PREFIX = "/api/v1"
 MOST = 1_000  # hits of one answer
 FACETS = ("camera", "lens", "keywords", "format", "orientation", "folders")
 
+SORTED = 500  # of the most relevant, where another order is asked for
+Sort = Literal["newest", "oldest", "largest", "smallest"]
+SearchSort = Literal["relevance", "newest", "oldest", "largest", "smallest"]
 Limit = Annotated[int, Field(ge=1, le=MOST, description="Most hits in the answer.")]
 
 
+class MixPart(BaseModel):
+    """One thing that is looked for beside others: words as they are, or an image."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str | None = Field(None, min_length=1, max_length=2_000)
+    image_id: UUID | None = None
+    image_url: str | None = Field(None, max_length=4_096)
+    weight: float = Field(1.0, ge=-10, le=10, description="Below 0: less of this. Not 0.")
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> "MixPart":
+        if sum(one is not None for one in (self.text, self.image_id, self.image_url)) != 1:
+            raise ValueError("give text, image_id or image_url, one of them")
+        if not self.weight:
+            raise ValueError("a weight of 0 says nothing")
+        if self.text is not None and not self.text.strip():
+            raise ValueError("the text is empty")
+        return self
+
+
 class SearchRequest(BaseModel):
-    """What is looked for: text, an image that is known, or both, which then both count."""
+    """What is looked for: text, an image, more of both with weights; what is given all counts."""
 
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
             "examples": [
-                {"text": "red circle iso:>=800 -people", "limit": 20, "facets": ["camera"]}
+                {"text": "red circle iso:>=800 -people", "limit": 20, "facets": ["camera"]},
+                {
+                    "mix": [{"text": "beach"}, {"text": "people", "weight": -0.5}],
+                    "filters": {"taken_from": "2024-05-01", "has": ["place"]},
+                    "sort": "newest",
+                },
             ]
         },
     )
 
     text: str | None = Field(None, max_length=2_000, description="In the query language.")
     image_id: UUID | None = Field(None, description="An image to look for the like of.")
+    image_url: str | None = Field(
+        None, max_length=4_096, description="The same, at a public http or https URL."
+    )
+    mix: list[MixPart] = Field([], max_length=16, description="More of both, with weights.")
+    filters: Filters | None = Field(None, description="Conditions beside those of the text.")
+    sort: SearchSort = Field(
+        "relevance",
+        description=f"Other than by relevance, the {SORTED} most relevant are put in that order; "
+        "a question of conditions alone has all in it, newest first by default.",
+    )
     collection: str | None = Field(None, description="The server's own where it is left out.")
     limit: Limit = 50
     cursor: str | None = Field(None, description="next_cursor of the answer before.")
@@ -94,14 +136,76 @@ class Answer(BaseModel):
     facets: Facets | None = None
 
 
+class BatchRequest(BaseModel):
+    """Many questions at once, without cursors."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"searches": [{"text": "a dog"}, {"text": "a cat"}]}]},
+    )
+
+    searches: list[SearchRequest] = Field(min_length=1, max_length=64)
+
+
+class BatchAnswer(BaseModel):
+    """Their answers, in their order; a question that is wrong has a problem instead."""
+
+    answers: list["Answer | ProblemDocument"]
+    took_ms: float
+
+
+class ExportRequest(SearchRequest):
+    """A search whose hits are wanted as a file."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"text": "red iso:>=800", "format": "csv"}]}
+    )
+
+    format: Literal["csv", "parquet", "zip"]
+    limit: int = Field(MOST, ge=1, le=10_000, description="Most hits in the file.")
+
+
+class Completion(BaseModel):
+    """What the text may become."""
+
+    query: str = Field(description="The whole text with the completion in place.")
+    insert: str = Field(description="What takes the place of the last word.")
+    field: str | None = Field(None, description="The field whose value it is.")
+    value: str | None = None
+    count: int | None = Field(None, description="Images that have it.")
+
+
+class Suggestions(BaseModel):
+    """Completions of the last word of a text, likeliest first."""
+
+    collection: str
+    completions: list[Completion]
+
+
 class Page(BaseModel):
-    """Images, newest first; those without a date come last."""
+    """Images in the order asked for; those without a date come last of newest and oldest."""
 
     query: str | None
     collection: str
     images: list[Image]
     notes: list[str] = []
     next_cursor: str | None = None
+
+
+class Month(BaseModel):
+    """How many images were taken in a month; `taken:` with it finds them."""
+
+    month: str = Field(examples=["2024-05"])
+    count: int
+
+
+class Timeline(BaseModel):
+    """The months that have images, newest first."""
+
+    collection: str
+    months: list[Month]
+    undated: int = Field(description="Images without a date.")
+    notes: list[str] = []
 
 
 class FacetAnswer(BaseModel):

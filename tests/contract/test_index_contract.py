@@ -1,4 +1,5 @@
-"""What every index does: one body over the embedded one and the server's.
+"""What every index does: one body over the embedded one, here and in another process, and the
+server's.
 
 The server's class runs against the client's in-memory mode, directly and through HTTP, and against
 a real server where PDRAY_TEST_QDRANT_URL names one (`-m server`).
@@ -19,12 +20,28 @@ from numpy.typing import NDArray
 from qdrant_client import QdrantClient
 
 from pdray.index.connection import Connection
-from pdray.index.filters import AnyOf, Condition, Dates, Equals, Filter, Missing, Near, Range, Words
+from pdray.index.filters import (
+    AnyOf,
+    Box,
+    Condition,
+    Dates,
+    Equals,
+    Filter,
+    Missing,
+    Near,
+    Order,
+    Range,
+    Spot,
+    Words,
+)
 from pdray.index.opening import open_index, rebuild_index
 from pdray.index.points import MACHINE_KEYS, Point
 from pdray.index.protocol import Index
 from pdray.index.server import open_server, rebuild_server
 from pdray.index.target import IndexTarget
+from pdray.serve.meeting import place
+from pdray.serve.shared import SOCKET, SharedIndex, offer
+from pdray.serve.wire import Caller
 from tests.qdrant_http import QdrantHttp
 
 DIM = 16
@@ -42,6 +59,20 @@ class Door:
         self.open, self.rebuild = opened, rebuilt
 
 
+class Shared(SharedIndex):
+    """An embedded index, asked over the socket of whoever holds it."""
+
+    def __init__(self, target: IndexTarget) -> None:
+        self._held = open_index(target, SPACE, DIM)
+        meeting = place(target)
+        self._listener = offer(meeting, lambda _: self._held, lambda _: (None, {}))
+        super().__init__(Caller(meeting / SOCKET, patience=0.0), SPACE)
+
+    def close(self) -> None:
+        self._listener.close()
+        self._held.close()
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder in memory where there is room: making a shard syncs hundreds of small files, and a
@@ -54,7 +85,7 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(
-    params=["edge", "memory", "http", pytest.param("server", marks=pytest.mark.server)],
+    params=["edge", "shared", "memory", "http", pytest.param("server", marks=pytest.mark.server)],
 )
 def door(request: pytest.FixtureRequest, folder: Path) -> Iterator[Door]:
     if request.param == "edge":
@@ -62,6 +93,9 @@ def door(request: pytest.FixtureRequest, folder: Path) -> Iterator[Door]:
         yield Door(
             lambda: open_index(target, SPACE, DIM), lambda: rebuild_index(target, SPACE, DIM)
         )
+    elif request.param == "shared":
+        target = IndexTarget(state_dir=folder)
+        yield Door(lambda: Shared(target), lambda: rebuild_index(target, SPACE, DIM))
     elif request.param == "memory":
         target = IndexTarget(state_dir=folder, workspace=str(folder / "workspace"))
         client = QdrantClient(":memory:")
@@ -235,6 +269,7 @@ CASES: list[tuple[tuple[Condition, ...], tuple[Condition, ...], set[int]]] = [
     ((Dates(gte="2020-03-01"),), (), {1}),
     ((Dates(gte="2020-06-01T14:00:00+02:00", lte="2020-06-01T12:00:00"),), (), {1}),
     ((Near(13.0, 52.0, 100_000),), (), {2}),
+    ((Box(north=53.0, west=12.0, south=51.0, east=14.0),), (), {2}),
     ((Range("iso", gte=200),), (Equals("camera", "nikon"),), {1, 2}),
     ((), (Equals("folders", "f:/a"),), {2, 3}),
     ((Equals("iso", 200), Equals("camera", "canon")), (), set()),
@@ -252,6 +287,38 @@ def test_a_filter_keeps_what_fulfils_it(index: Index) -> None:
         where = Filter("pets", must, must_not)
         found = {hit.id for hit in index.search(vectors(1)[0], limit=10, where=where)}
         assert found == {name(i) for i in expected}, where
+
+
+@pytest.mark.parametrize("descending", [True, False])
+def test_pages_of_an_order_are_the_whole_of_it_also_where_values_are_the_same(
+    index: Index, descending: bool
+) -> None:
+    mixed = [uuid.UUID(int=number * 7919 % 1009) for number in range(30)]
+    index.upsert(
+        [
+            Point(
+                str(each),
+                row,
+                {"collection": "pets", "uri": "x", **({"size": i // 6} if i >= 6 else {})},
+            )
+            for i, (each, row) in enumerate(zip(mixed, vectors(30), strict=True))
+        ]
+    )
+    order, where = Order("size", descending), Filter("pets")
+    sign = -1 if descending else 1
+    expected = sorted(map(str, mixed), key=lambda id: (_size(mixed, id, 99 * sign) * sign, id))
+    for limit in (1, 4, 7, 30, 31):
+        seen: list[str] = []
+        after: Spot | None = None
+        while found := index.browse(where, limit=limit, order=order, after=after):
+            seen += [one.id for one in found]
+            after = Spot(found[-1].payload.get("size"), found[-1].id)
+        assert seen == expected, limit
+
+
+def _size(mixed: list[uuid.UUID], id: str, none: int) -> int:
+    at = mixed.index(uuid.UUID(id))
+    return at // 6 if at >= 6 else none
 
 
 def test_a_date_that_is_none_is_refused(index: Index) -> None:

@@ -8,33 +8,12 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from pdray.config import Settings, load
 from pdray.ingest.run import index_target
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
-from tests.served import Made, make
+from tests.served import Made, settings_of
 
 API = "/api/v1"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """Scenes, committed and not yet in any index."""
-    return make(tmp_path_factory.mktemp("served"))
-
-
-def settings_of(made: Made, **more: object) -> Settings:
-    return load({"workspace": str(made.workspace), **more}, environ={}, cwd=made.workspace)
-
-
-@pytest.fixture(scope="module")
-def client(made: Made) -> Iterator[TestClient]:
-    settings = settings_of(made)
-    with (
-        Engine(settings, index_target(settings)) as engine,
-        TestClient(build_app(engine), base_url="http://127.0.0.1") as client,
-    ):
-        yield client
 
 
 def post(client: TestClient, **asked: Any) -> Any:
@@ -160,8 +139,22 @@ def test_the_original_comes_whole_and_by_ranges(client: TestClient, made: Made) 
     whole = client.get(hit["file"])
     assert whole.content == data
     assert whole.headers["content-type"] == f"image/{hit['format']}"
-    part = client.get(hit["file"], headers={"Range": "bytes=10-19"})
-    assert (part.status_code, part.content) == (206, data[10:20])
+    for asked, expected in (
+        ("bytes=10-19", data[10:20]),
+        ("bytes=10-", data[10:]),
+        ("bytes=-7", data[-7:]),
+        (f"bytes=0-{10**9}", data),
+    ):
+        part = client.get(hit["file"], headers={"Range": asked})
+        assert (part.status_code, part.content) == (206, expected)
+        assert part.headers["content-range"].endswith(f"/{len(data)}")
+    for odd in ("bytes=5-1", "lines=1-2", "bytes=-", "bytes=0-1,5-6", "bytes=x"):
+        assert client.get(hit["file"], headers={"Range": odd}).content == data
+    problem(client.get(hit["file"], headers={"Range": f"bytes={len(data)}-"}), 416, "bad-range")
+    again = client.get(hit["file"], headers={"If-None-Match": whole.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    stale = {"Range": "bytes=0-1", "If-Range": '"older"'}
+    assert client.get(hit["file"], headers=stale).content == data
 
 
 def test_an_original_that_changed_or_is_gone_is_refused_with_the_reason(

@@ -1,0 +1,182 @@
+"""What happens, as it happens: progress of runs and changes of collections, for who listens.
+
+A thread looks at the workspace as long as anybody listens. What it finds gets a number, and the
+last few hundred are kept for those who come back: they name the last that they saw. Who was away
+for longer, or comes from a server that ended, is told that there is a gap.
+"""
+
+import asyncio
+import secrets
+import threading
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool as in_thread
+
+from pdray import log
+from pdray.catalog import runs
+from pdray.errors import PdrayError
+from pdray.serve.engine import Engine
+from pdray.serve.launching import Launcher
+from pdray.serve.run_shapes import RunDocument, run_document, unrecorded
+
+LOOK_SECONDS = 1.0
+KEPT = 512
+LISTENERS = 32  # each holds one of the 64 requests that a replica answers at a time
+_WATCHED = 20  # the newest runs
+_WAITING = 1_000  # events that a slow listener may be behind
+
+Event = dict[str, Any]
+
+
+@dataclass(eq=False, slots=True)
+class _Listener:
+    loop: asyncio.AbstractEventLoop
+    queue: "asyncio.Queue[Event | None]"
+
+    def tell(self, event: Event | None) -> None:
+        """From any thread. One that is too far behind is sent away: it comes back and resumes."""
+        with suppress(RuntimeError):  # its loop has ended
+            self.loop.call_soon_threadsafe(self._put, event)
+
+    def _put(self, event: Event | None) -> None:
+        if self.queue.qsize() >= _WAITING:
+            event = None
+        self.queue.put_nowait(event)
+
+
+class Happenings:
+    """Numbers, keeps and tells what happens in one workspace."""
+
+    def __init__(self, engine: Engine, launcher: Launcher) -> None:
+        self._engine, self._launcher = engine, launcher
+        self._epoch = secrets.token_hex(4)  # numbers of another process mean nothing here
+        self._kept: deque[tuple[int, Event]] = deque(maxlen=KEPT)
+        self._number = 0
+        self._runs: dict[str, RunDocument] = {}
+        self._collections: dict[str, tuple[int, str]] | None = None
+        self._listeners: set[_Listener] = set()
+        self._turn = threading.Lock()
+        self._wake = threading.Event()
+        self._watching = False
+
+    async def listen(self, after: str | None) -> AsyncIterator[Event]:
+        """What happened after an event, then what happens. Ends where the listener is too slow."""
+        listener = _Listener(asyncio.get_running_loop(), asyncio.Queue())
+        missed = await in_thread(self._admit, listener, after)
+        try:
+            for event in missed:
+                yield event
+            while (told := await listener.queue.get()) is not None:
+                yield told
+        finally:
+            self._listeners.discard(listener)
+
+    @property
+    def full(self) -> bool:
+        """Whether no more may listen."""
+        return len(self._listeners) >= LISTENERS
+
+    def _admit(self, listener: _Listener, after: str | None) -> list[Event]:
+        """From now on it is told; gives what comes before that."""
+        with self._turn:
+            if not self._watching:
+                self._look()
+                self._watching = True
+                threading.Thread(target=self._watch, name="happenings", daemon=True).start()
+            self._listeners.add(listener)
+            return self._since(after)
+
+    def _since(self, after: str | None) -> list[Event]:
+        hello = {"type": "hello", "id": self._name(self._number), "at": _now()}
+        if after is None:
+            return [hello]
+        epoch, _, number = after.partition("-")
+        oldest = self._kept[0][0] if self._kept else self._number + 1
+        known = epoch == self._epoch and number.isdecimal() and len(number) < 20
+        if not known or not oldest - 1 <= int(number) <= self._number:
+            return [{**hello, "type": "gap"}]
+        return [event for kept, event in self._kept if kept > int(number)] or [hello]
+
+    def _watch(self) -> None:
+        while not self._wake.wait(LOOK_SECONDS):
+            with self._turn:
+                if not self._listeners:
+                    self._watching = False
+                    return
+                self._look()
+
+    def _look(self) -> None:
+        try:
+            touched = self._look_at_runs()
+            self._look_at_collections(touched)
+        except (PdrayError, OSError) as error:  # seen again a second later
+            log.get("serve").warning("%s", error)
+
+    def _look_at_runs(self) -> set[str]:
+        """Tells what is new of runs; gives the collections that they may have changed."""
+        catalog = self._engine.catalog
+        newest = {run.run_id: run for run in runs.recent(catalog, _WATCHED)}
+        for run_id, before in self._runs.items():
+            if before.live and run_id not in newest and (run := runs.read(catalog, run_id)):
+                newest[run_id] = run
+        found = {run_id: run_document(run) for run_id, run in newest.items()}
+        found |= {
+            run_id: unrecorded(run_id, one) for run_id, one in self._launcher.starting(found, None)
+        }
+        for run_id, before in self._runs.items():
+            started = self._launcher.fate(run_id)
+            if before.state in ("starting", "failed") and run_id not in found and started:
+                found[run_id] = unrecorded(run_id, started)  # it ended before it had a record
+        first, touched = not self._runs and self._collections is None, set()
+        for run_id in sorted(found):
+            document, before_ = found[run_id], self._runs.get(run_id)
+            if document != before_ and not first:
+                if before_ is None or (before_.done, before_.state) != (
+                    document.done,
+                    document.state,
+                ):
+                    touched.add(document.collection)
+                self._tell("run", run=document.model_dump())
+        self._runs = found
+        return touched
+
+    def _look_at_collections(self, touched: set[str]) -> None:
+        engine = self._engine
+        found = {
+            name: (engine.changes[name], spec.space) for name, spec in engine.collections().items()
+        }
+        before = self._collections
+        self._collections = found
+        if before is None:
+            return
+        for name in sorted(before.keys() - found.keys()):
+            self._tell("collection-gone", collection={"name": name})
+        for name, state in found.items():
+            by_run = name in touched and not engine.embedded
+            if before.get(name) != state or by_run:
+                self._tell("collection", collection=self._described(name))
+
+    def _described(self, name: str) -> dict[str, Any]:
+        try:
+            return {"name": name, "images": self._engine.index(name).count(name)}
+        except PdrayError:  # its index is being opened
+            return {"name": name, "images": None}
+
+    def _tell(self, kind: str, **what: Any) -> None:
+        self._number += 1
+        event = {"type": kind, "id": self._name(self._number), "at": _now(), **what}
+        self._kept.append((self._number, event))
+        for listener in tuple(self._listeners):
+            listener.tell(event)
+
+    def _name(self, number: int) -> str:
+        return f"{self._epoch}-{number}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,159 @@
+"""The indexes of a workspace, held open by this process and kept up with its catalog.
+
+An embedded index has one owner, so whoever holds it also brings in what runs commit.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Protocol
+
+from pdray.catalog import lease, pointer
+from pdray.catalog.catalog import Catalog
+from pdray.errors import IndexUnavailable, PdrayError
+from pdray.index.following import follow
+from pdray.index.opening import open_index
+from pdray.index.owner import Owner
+from pdray.index.protocol import Index
+from pdray.index.target import IndexTarget
+from pdray.ingest.project import Projector
+from pdray.records import ModelSpec
+from pdray.serve.version import Version
+
+Serving = Mapping[str, ModelSpec]  # by collection
+_WRITES = frozenset({"upsert", "delete", "annotate"})
+
+
+class Indexes(Protocol):
+    """How a server reaches its indexes. `changes` counts how often each collection's changed."""
+
+    changes: Counter[str]
+
+    def refresh(self, catalog: Catalog, serving: Serving) -> str | None:
+        """Sees what is new; a sentence while something can't be reached."""
+        ...
+
+    def index(self, spec: ModelSpec) -> Index:
+        """The index of a space. Raises IndexUnavailable while it isn't open."""
+        ...
+
+    @property
+    def version(self) -> int | None:
+        """Moves with every change, see version.py; None while nobody knows."""
+        ...
+
+    def close(self) -> None:
+        """Lets go. Closing twice is fine."""
+        ...
+
+
+def models(catalog: Catalog) -> dict[str, ModelSpec]:
+    """The models that serve, by collection."""
+    found = {name: pointer.current(catalog, name) for name in catalog.collections()}
+    return {name: one.spec for name, one in found.items() if one}
+
+
+class Held:
+    """Indexes in this process. `refresh` comes from one thread, everything else from any."""
+
+    def __init__(self, target: IndexTarget, version: Version | None = None) -> None:
+        self._target = target
+        self._embedded = target.url is None
+        self._version = version or Version()
+        self._following: Owner | None = None
+        self._open: dict[str, tuple[Index, Projector]] = {}
+        self._lacking: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._ledgers: dict[str, int] = {}
+        self._why = "The server is starting."
+        self._turn = threading.Lock()
+        self.changes: Counter[str] = Counter()
+
+    @property
+    def version(self) -> int:
+        """Moves with every change."""
+        return self._version.now
+
+    def index(self, spec: ModelSpec) -> Index:
+        """See Indexes."""
+        found = self._open.get(spec.space)
+        if found is None:
+            raise IndexUnavailable(self._why or "The index is being opened.")
+        return found[0]
+
+    def refresh(self, catalog: Catalog, serving: Serving) -> str | None:
+        """See Indexes. Opens indexes of new spaces and brings in what runs committed."""
+        if self._embedded and self._following is None:
+            with suppress(IndexUnavailable):  # another server does: it holds the spaces too
+                self._following = follow(self._target)
+        failed = None
+        for name, spec in serving.items():
+            try:
+                self._look(catalog, name, spec)
+            except PdrayError as error:
+                failed = str(error)
+        kept = {spec.space for spec in serving.values()}
+        for gone in set(self._open) - kept:
+            self._open.pop(gone)[0].close()
+        self._why = failed or ""
+        return failed
+
+    def _look(self, catalog: Catalog, name: str, spec: ModelSpec) -> None:
+        if spec.space not in self._open:
+            index = _Counted(
+                open_index(self._target, spec.space, spec.dim, wait_seconds=0.0), self._version
+            )
+            self._open[spec.space] = (index, Projector(catalog, index, spec))
+            self._version.move()
+        if self._embedded:
+            self.changes[name] += self._bring_in(name, self._open[spec.space][1])
+        elif self._others_wrote(catalog, name, spec):
+            self._version.move()
+
+    def _bring_in(self, collection: str, projector: Projector) -> bool:
+        """Whether there was any. Parts whose vectors aren't there yet wait: they are tried again
+        when others come.
+        """
+        pending = tuple(projector.pending(collection))
+        key = (projector.spec.space, collection)
+        if not pending or pending == self._lacking.get(key):
+            return False
+        changed = projector.catch_up(collection)
+        if projector.lacking:
+            self._lacking[key] = tuple(projector.pending(collection))
+        return changed > 0
+
+    def _others_wrote(self, catalog: Catalog, name: str, spec: ModelSpec) -> bool:
+        """Whether a server's index may have changed since the last look: runs write to it."""
+        applied = len(self._open[spec.space][0].ledger.applied())
+        before, self._ledgers[name] = self._ledgers.get(name), applied
+        return applied != before or lease.holder(catalog, name) is not None
+
+    def close(self) -> None:
+        """See Indexes."""
+        with self._turn:
+            while self._open:
+                self._open.popitem()[1][0].close()
+            if self._following:
+                self._following.release()
+                self._following = None
+
+
+class _Counted:
+    """An index whose writes move the version."""
+
+    def __init__(self, index: Index, version: Version) -> None:
+        self._index, self._version = index, version
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._index, name)
+        if name not in _WRITES:
+            return method
+
+        def write(*arguments: Any, **named: Any) -> Any:
+            try:
+                return method(*arguments, **named)
+            finally:  # a write that failed may have done half of its work
+                self._version.move()
+
+        return write

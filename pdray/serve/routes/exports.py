@@ -1,0 +1,36 @@
+"""Result sets as files."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool as in_thread
+from starlette.responses import Response, StreamingResponse
+
+from pdray.serve import exporting
+from pdray.serve.engine import Engine
+from pdray.serve.routes.documents import failures, routes
+from pdray.serve.routes.search import fetched
+from pdray.serve.shapes import ExportRequest
+
+
+def router(engine: Engine) -> APIRouter:
+    """The one route."""
+    api = routes("search")
+    kinds = ("text/csv", "application/vnd.apache.parquet", "application/zip")
+    files: dict[int | str, dict[str, Any]] = {
+        200: {"description": "The file", "content": {kind: {} for kind in kinds}}
+    }
+
+    @api.post("/export", response_class=Response, responses={**failures(), **files})
+    async def export(request: ExportRequest) -> Response:
+        """What a search finds as a file: csv, parquet (with embeddings), or zip (the originals, at
+        most 1,000 and 4 GB; what can't be reached is listed in left-out.txt).
+        """
+        by_url = await fetched(engine, [request])
+        found = await in_thread(exporting.export, engine, request, by_url)
+        name = f'attachment; filename="{found.name}"'
+        return StreamingResponse(
+            found.body, media_type=found.kind, headers={"Content-Disposition": name}
+        )
+
+    return api

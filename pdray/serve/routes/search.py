@@ -1,0 +1,137 @@
+"""Search, facets, and what the search box needs."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool as in_thread
+from starlette.datastructures import UploadFile
+from starlette.responses import Response
+
+from pdray.serve import asking, suggesting
+from pdray.serve.answering import respond
+from pdray.serve.asking import Images
+from pdray.serve.engine import Engine
+from pdray.serve.problems import Problem
+from pdray.serve.routes.documents import Conditions, Name, routes
+from pdray.serve.shapes import (
+    Answer,
+    BatchAnswer,
+    BatchRequest,
+    FacetAnswer,
+    SearchRequest,
+    Suggestions,
+)
+from pdray.serve.web_image import fetch
+
+_MOST_URLS = 8
+
+_SCHEMAS = "#/components/schemas/{model}"  # where the document keeps them: batches name them all
+
+
+def router(engine: Engine) -> APIRouter:
+    """The routes of search."""
+    api = routes("search", 415)
+    multipart = SearchRequest.model_json_schema(ref_template=_SCHEMAS)["properties"] | {
+        "image": {"type": "string", "format": "binary", "description": "An image to look for."}
+    }
+    schema = {"type": "object", "properties": multipart}
+    body = {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": _SCHEMAS.format(model="SearchRequest")}},
+            "multipart/form-data": {"schema": schema},
+        },
+    }
+
+    @api.post("/search", openapi_extra={"requestBody": body}, response_model=Answer)
+    async def search(request: Request) -> Response:
+        """Searches by text in the query language, by images that are known, uploaded or at a URL,
+        by weighted mixes of these, or by conditions alone, which answer newest first.
+        """
+        asked, upload = await _asked(request)
+        images = Images(upload, await fetched(engine, [asked]))
+        answer = await in_thread(asking.answer, engine, asked, images)
+        return respond(request, asked, upload is None, answer)
+
+    @api.post("/search/batch")
+    async def search_batch(request: BatchRequest) -> BatchAnswer:
+        """Answers many questions at once: their texts go through the model together, and a Qdrant
+        server is asked in one request. A question that is wrong has its problem as its answer.
+        """
+        by_url = await fetched(engine, request.searches)
+        return await in_thread(asking.answer_many, engine, request.searches, by_url)
+
+    @api.get("/suggest")
+    async def suggest(
+        q: Annotated[
+            str, Query(max_length=2_000, description="What is typed so far.", examples=["cam"])
+        ] = "",
+        collection: Name = None,
+        limit: Annotated[int, Query(ge=1, le=100)] = 12,
+    ) -> Suggestions:
+        """What the last word of a text may become: fields, and values that images have."""
+        return await in_thread(suggesting.suggest, engine, q, collection, limit)
+
+    @api.get("/facets")
+    async def facets(
+        q: Conditions = None,
+        collection: Name = None,
+        field: Annotated[list[str], Query(description="Which to count; all by default.")] = [],  # noqa: B006
+    ) -> FacetAnswer:
+        """Counts the values of fields among what fulfils the conditions of `q`."""
+        return await in_thread(asking.facets, engine, q, collection, field)
+
+    return api
+
+
+async def fetched(engine: Engine, asked: Sequence[SearchRequest]) -> dict[str, bytes]:
+    """What the URLs of these questions lead to."""
+    urls = {one.image_url for one in asked} | {part.image_url for one in asked for part in one.mix}
+    some = sorted(url for url in urls if url is not None)
+    if len(some) > _MOST_URLS:
+        raise Problem(400, "too-many-urls", f"A request names {_MOST_URLS} URLs at most.")
+    found = await asyncio.gather(*(fetch(engine.settings, url) for url in some))
+    return dict(zip(some, found, strict=True))
+
+
+async def _asked(request: Request) -> tuple[SearchRequest, bytes | None]:
+    """The question in either of the two kinds of body."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind in ("application/json", ""):
+        return _checked(await request.body() or b"{}"), None
+    if kind != "multipart/form-data":
+        raise Problem(415, "bad-content", "Send application/json or multipart/form-data.")
+    async with request.form(max_files=1, max_fields=20) as form:
+        upload = None
+        fields: dict[str, Any] = {}
+        for name, value in form.multi_items():
+            if name == "facets":
+                fields.setdefault(name, []).append(str(value))
+            elif name in ("mix", "filters"):
+                fields[name] = _document(name, value)
+            elif name != "image":
+                fields[name] = str(value)
+            elif isinstance(value, UploadFile):
+                upload = await value.read()
+            else:
+                raise Problem(422, "invalid", "image: send it as a file.", "image")
+        return _checked(json.dumps(fields).encode()), upload
+
+
+def _document(name: str, value: UploadFile | str) -> Any:
+    try:
+        return json.loads(value if isinstance(value, str) else "")
+    except (ValueError, RecursionError) as error:
+        raise Problem(422, "invalid", f"{name}: send it as JSON.", name) from error
+
+
+def _checked(body: bytes) -> SearchRequest:
+    try:
+        return SearchRequest.model_validate_json(body)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors(include_url=False)) from error
