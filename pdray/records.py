@@ -4,6 +4,7 @@ An image travels as ImageRef (listed) -> ImageRecord (read, committed) -> Hit (f
 not be read travels as Failure through the same streams.
 """
 
+import functools
 import hashlib
 import json
 import re
@@ -93,9 +94,7 @@ class ModelSpec:
     @property
     def space(self) -> str:
         """Key of the embedding space: same weights and same preprocessing, same space."""
-        what = json.dumps([self.fingerprint, asdict(self.preprocessing)], sort_keys=True)
-        label = re.sub(r"[^a-z0-9]+", "-", self.name.rstrip("/").rsplit("/", 1)[-1].lower())
-        return f"{label.strip('-')[:32]}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
+        return _space(self.name, self.fingerprint, self.preprocessing)
 
     def to_json(self) -> dict[str, object]:
         """A JSON document that `from_json` reads back."""
@@ -109,6 +108,13 @@ class ModelSpec:
         pixels["mean"], pixels["std"] = tuple(pixels["mean"]), tuple(pixels["std"])
         fields["preprocessing"] = Preprocessing(**pixels)
         return cls(**fields)  # type: ignore[arg-type]
+
+
+@functools.lru_cache(16)  # each row asks for it: 0.1 ms
+def _space(name: str, fingerprint: str, preprocessing: Preprocessing) -> str:
+    what = json.dumps([fingerprint, asdict(preprocessing)], sort_keys=True)
+    label = re.sub(r"[^a-z0-9]+", "-", name.rstrip("/").rsplit("/", 1)[-1].lower())
+    return f"{label.strip('-')[:32]}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
 
 
 @dataclass(frozen=True, slots=True)

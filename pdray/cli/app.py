@@ -76,12 +76,18 @@ def index(
         list[str] | None,
         typer.Option("--exclude", metavar="GLOB", help="Not these; may be said again."),
     ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Go on: index what changes until Ctrl-C. JSON: a line a run."),
+    ] = False,
+    every: Annotated[
+        float | None,
+        typer.Option("--every", metavar="SECONDS", help="With --watch: look again so often."),
+    ] = None,
     as_json: AsJson = False,
     run_id: Annotated[str | None, typer.Option("--run-id", hidden=True)] = None,
 ) -> None:
     """Index what is new or changed. Run it again whenever you like."""
-    from pdray.cli.indexing import run_index
-
     flags = {"workspace": workspace, "collection": collection, "model": model, "config": config}
     asked = {
         "full": full,
@@ -92,6 +98,15 @@ def index(
         "exclude": tuple(exclude or ()),
         "run_id": run_id,
     }
+    if watch:
+        from pdray.cli.watching import run_watch
+
+        run_watch({**flags, "ingest_watch_seconds": every}, sources, asked, as_json)
+        return
+    if every is not None:
+        raise UsageError("--every says how often to look again: add --watch.")
+    from pdray.cli.indexing import run_index
+
     run_index(flags, sources, asked, as_json)
 
 
@@ -310,7 +325,7 @@ def benchmark(
         str,
         typer.Option(
             "--parts",
-            help="Any of builtin, vit, loop, loop12, plan, plan-compacted, by commas.",
+            help="Any of builtin, vit, loop, loop12, plan, plan-compacted, serve, by commas.",
         ),
     ] = "builtin,vit,loop,loop12,plan",
     scale: Annotated[

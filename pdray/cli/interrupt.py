@@ -17,20 +17,24 @@ _ASKED = "\nAsked to end: finishing the units in flight.\n"
 
 
 @contextmanager
-def interruptible() -> Iterator[Control]:
-    """A control that signals cancel in the block; a second Ctrl-C ends it with exit code 130."""
+def interruptible(*, quiet: bool = False) -> Iterator[Control]:
+    """A control that signals cancel in the block; a second Ctrl-C ends it with exit code 130.
+
+    `quiet` where another process says what goes on.
+    """
     control = Control()
+    say = _nothing if quiet else _say
 
     def on_interrupt(number: int, frame: FrameType | None) -> None:
         if control.interrupted:
             raise KeyboardInterrupt
         control.interrupt()
-        _say(_ONCE)
+        say(_ONCE)
 
     def on_terminate(number: int, frame: FrameType | None) -> None:
         if not control.interrupted:
             control.interrupt()
-            _say(_ASKED)
+            say(_ASKED)
 
     before = (
         signal.signal(signal.SIGINT, on_interrupt),
@@ -39,7 +43,7 @@ def interruptible() -> Iterator[Control]:
     try:
         yield control
     except KeyboardInterrupt:
-        _say(_STOPPED)
+        say(_STOPPED)
         raise typer.Exit(130) from None
     finally:
         signal.signal(signal.SIGINT, before[0] or signal.SIG_DFL)
@@ -49,3 +53,7 @@ def interruptible() -> Iterator[Control]:
 def _say(words: str) -> None:
     # Past Python's buffers: the signal may have interrupted a write to the same stream.
     os.write(sys.stderr.fileno(), words.encode())
+
+
+def _nothing(words: str) -> None:
+    """Says nothing."""

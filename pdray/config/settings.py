@@ -125,6 +125,9 @@ class IngestSettings:
     thumbnail_side: Annotated[
         int, About(whole(16, 2048), "Longer side of a thumbnail, in pixels.")
     ] = 320
+    watch_seconds: Annotated[
+        float, About(SECONDS, "Time between two looks of `pdray index --watch`.")
+    ] = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
+from pdray.catalog import attempts
 from pdray.catalog.catalog import Catalog
 from pdray.catalog.units import Item, Unit, cut
 from pdray.catalog.view import KnownContents
@@ -76,6 +77,8 @@ def scenes(folder: Path, count: int) -> Path:
 
 def photos(folder: Path, count: int, size: tuple[int, int], target: int) -> Path:
     """`count` JPEGs of a size and of about `target` bytes, as busy as photos are."""
+    if len(list(folder.glob("*.jpg"))) == count:  # of an earlier run: drawing takes minutes
+        return folder
     pictures = [_photo(seed, size, target) for seed in range(min(_DISTINCT, count))]
     return _copies(folder, pictures, count)
 
@@ -121,6 +124,7 @@ def _jpeg(picture: Image.Image, quality: int) -> bytes:
 def plain(folder: Path, model: str, count: int, workspace: Path, precision: str = "auto") -> Rates:
     """The plain stage functions over the first `count` images, one process a core."""
     processes = len(os.sched_getaffinity(0))
+    shutil.rmtree(workspace, ignore_errors=True)  # marks of an earlier call would look like deaths
     source = open_source(str(folder))
     spec = resolve(model)
     catalog = Catalog.open(str(workspace), create=True)
@@ -151,6 +155,7 @@ def _measure(job: Job, units: list[Unit]) -> tuple[float, float]:
     encoder = build_encoder(job)
     known = KnownContents.none()
     embed(encoder, job, decode(job, known, units[0], None))  # warm caches and kernels
+    attempts.end(job.catalog, job.collection, units[0].unit_id)
     _ready.wait()
     started = time.perf_counter()
     decoded = [decode(job, known, unit, None) for unit in units]

@@ -4,14 +4,13 @@ A unit is one row at every stage (`batch_size=1`): Ray splits, merges and mixes 
 a row it keeps whole. Pixels travel as one binary value, read without a copy.
 """
 
-import asyncio
 import io
 import logging
 import os
 import pickle
 import sys
 import warnings
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -22,14 +21,17 @@ import numpy as np
 import pyarrow as pa
 import ray
 import ray.data
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pdray.catalog.units import Unit
 from pdray.catalog.view import KnownContents
 from pdray.errors import PdrayError
 from pdray.index.target import IndexTarget
-from pdray.ingest.control import PAUSED, RUNNING, Control, signals_kept
+from pdray.ingest.control import Control, signals_kept
+from pdray.ingest.gate import Gate
 from pdray.ingest.placement import COMMIT_CPUS, EMBED_CPUS, Placement
-from pdray.ingest.project import Projector
+from pdray.ingest.projecting import Projecting
+from pdray.ingest.sight import Landmarks, blind, landmarks
 from pdray.ingest.stages import (
     Committed,
     Decoded,
@@ -70,15 +72,14 @@ class Cluster:
         _quiet()
         gate = _open_gate()
         # In a list, so that each process fetches it itself, uncopied. The driver holds it so long.
-        shared = (job, [ray.put(known)], gate)
+        shared = (job, [ray.put(known)], gate, landmarks(job))
         stream = iter(units)
         with control.told(lambda state: gate.turn.remote(state)):
             while not control.cancelled and (wave := list(islice(stream, _WAVE))):
                 rows = [{"value": pickle.dumps(unit)} for unit in wave]
                 dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
                 build = _on_gpus if placement.gpus else _on_cpus
-                with _sentences():
-                    yield from _committed(build(dataset, shared, placement))
+                yield from _committed(build(dataset, shared, placement))
 
     def projection(self, job: Job, target: IndexTarget) -> "Projection":
         """The index, written by a process of its own."""
@@ -137,20 +138,6 @@ def _connected(address: str | None, known_bytes: int) -> Iterator[None]:
         ray.shutdown()
 
 
-@contextmanager
-def _sentences() -> Iterator[None]:
-    """What a worker raised on purpose arrives as it was raised, not in Ray's wrappings."""
-    try:
-        yield
-    except Exception as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, PdrayError):
-            cause = getattr(cause, "cause", None) or cause.__cause__
-        if cause is None:
-            raise
-        raise cause from None
-
-
 def _quiet() -> None:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -206,92 +193,113 @@ def _committed(dataset: Any) -> Iterator[Committed]:
     for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         for value in batch.column("value"):
             committed = pickle.loads(value.as_py())
+            if isinstance(committed, PdrayError):
+                raise committed
             if committed is not None:
                 yield committed
-
-
-class _Gate:
-    """Where workers ask before each unit. Waiting there costs nothing and loses nothing.
-
-    A gate inside the stream, because Ray has all units of a wave from the start and hands each
-    worker some ahead; smaller waves would start the actors, and load the model, again and again.
-    """
-
-    def __init__(self) -> None:
-        self.state = RUNNING
-        self.turned = asyncio.Condition()
-
-    async def turn(self, state: str) -> None:
-        async with self.turned:
-            self.state = state
-            self.turned.notify_all()
-
-    async def admits(self) -> bool:
-        """Waits while the run is paused; False where it is cancelled."""
-        async with self.turned:
-            await self.turned.wait_for(lambda: self.state != PAUSED)
-            return self.state == RUNNING
 
 
 def _open_gate() -> Any:
     # One that dies is started again, and the driver repeats its state every second or two.
     options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": -1}
-    return ray.remote(_Gate).options(max_concurrency=10_000, **options).remote()
+    options |= {"max_concurrency": 10_000, "scheduling_strategy": _beside_the_driver()}
+    return ray.remote(Gate).options(**options).remote()
 
 
-def _admitted(gate: Any) -> bool:
-    return bool(ray.get(gate.admits.remote()))
+def _beside_the_driver() -> Any:
+    """On the driver's node: where the state folder is, and whose end ends the run anyway."""
+    here = ray.get_runtime_context().get_node_id()
+    return NodeAffinitySchedulingStrategy(here, soft=False)
 
 
-class _Process:
-    """All of a unit's work in one process. An answer of None is a unit that was not begun."""
+def _told(work: Callable[[Any], Any], value: Any) -> Any:
+    """What the work makes of the value, or the PdrayError that it raises. The error travels as an
+    answer, because an exception of an actor reaches the driver as text.
+    """
+    try:
+        return work(value)
+    except PdrayError as error:
+        return error
 
-    def __init__(self, job: Job, known: list[Any], gate: Any) -> None:
-        self.worker, self.gate = Worker(job, ray.get(known[0])), gate
+
+class _Stage:
+    """One process of a pool. An answer of None is a unit that was not begun."""
+
+    def __init__(self, job: Job, known: list[Any], gate: Any, marks: Landmarks) -> None:
+        self.job, self.known, self.gate = job, known, gate
+        self.refusal: PdrayError | None = blind(marks)
+        if self.refusal is None:
+            self.refusal = _told(self.build, None)
+
+    def build(self, _: object) -> None:
+        """Whatever takes long; here, because what a constructor raises is text too."""
+
+    def admitted(self) -> bool:
+        """Whether a unit may be begun. Raises what keeps this process from its work."""
+        if self.refusal is not None:
+            raise self.refusal
+        return bool(ray.get(self.gate.admits.remote()))
+
+
+class _Process(_Stage):
+    """All of a unit's work in one process."""
+
+    def build(self, _: object) -> None:
+        self.worker = Worker(self.job, ray.get(self.known[0]))
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        if not _admitted(self.gate):
-            return _row(None)
-        return _row(self.worker.process(_value(batch)))
+        return _row(_told(self.process, _value(batch)))
+
+    def process(self, unit: Unit) -> Committed | None:
+        return self.worker.process(unit) if self.admitted() else None
 
 
-class _Decode:
-    def __init__(self, job: Job, known: list[Any], gate: Any) -> None:
-        self.job, self.known, self.gate = job, ray.get(known[0]), gate
+class _Decode(_Stage):
+    def build(self, _: object) -> None:
+        self.contents: KnownContents = ray.get(self.known[0])
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        if not _admitted(self.gate):
-            return _row(None, pixels=pa.py_buffer(b""))
-        decoded = decode(self.job, self.known, _value(batch), None)
+        decoded = _told(self.decode, _value(batch))
+        if not isinstance(decoded, Decoded):
+            return _row(decoded, pixels=pa.py_buffer(b""))
         pixels, decoded.pixels = decoded.pixels, decoded.pixels[:0]
         # One copy, from our array into the block; the next stage reads it in place.
         return _row(decoded, pixels=pa.py_buffer(np.ascontiguousarray(pixels)))
 
+    def decode(self, unit: Unit) -> Decoded | None:
+        return decode(self.job, self.contents, unit, None) if self.admitted() else None
 
-class _Embed:
-    def __init__(self, job: Job, known: list[Any], gate: Any) -> None:
-        self.job = job
+
+class _Embed(_Stage):
+    def build(self, _: object) -> None:
         self.encoder = build_encoder(self.job)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        decoded: Decoded | None = _value(batch)
-        if decoded is None:
-            return _row(None)
+        decoded = _value(batch)
+        if not isinstance(decoded, Decoded):
+            return _row(decoded)
         shape = (len(decoded.contents), *decoded.pixels.shape[1:])
         raw = batch.column("pixels")[0].as_buffer()
         decoded.pixels = np.frombuffer(raw, np.uint8).reshape(shape)
-        vectors = embed(self.encoder, self.job, decoded)
+        vectors = _told(self.embed, decoded)
         decoded.pixels = decoded.pixels[:0].copy()
-        return _row((decoded, vectors))
+        return _row(vectors if isinstance(vectors, PdrayError) else (decoded, vectors))
+
+    def embed(self, decoded: Decoded) -> Any:
+        if self.refusal is not None:
+            raise self.refusal
+        return embed(self.encoder, self.job, decoded)
 
 
-class _Commit:
-    def __init__(self, job: Job, known: list[Any], gate: Any) -> None:
-        self.job = job
-
+class _Commit(_Stage):
     def __call__(self, batch: pa.Table) -> pa.Table:
         value = _value(batch)
-        return _row(None if value is None else commit(self.job, *value))
+        return _row(_told(self.commit, value) if isinstance(value, tuple) else value)
+
+    def commit(self, value: tuple[Decoded, Any]) -> Committed:
+        if self.refusal is not None:
+            raise self.refusal
+        return commit(self.job, *value)
 
 
 def _value(batch: pa.Table) -> Any:
@@ -316,7 +324,8 @@ class Projection:
         self.broken: str | None = None
         self._waiting: list[Any] = []
         target = replace(target, label="pdray index")
-        self._actor = ray.remote(_Projector).options(num_cpus=0).remote(job, target)
+        options = {"num_cpus": 0, "scheduling_strategy": _beside_the_driver()}
+        self._actor = ray.remote(Projecting).options(**options).remote(job, target)
         # While the encoders load: opening takes as long as a dozen images.
         self._waiting.append(self._actor.open.remote())
 
@@ -339,38 +348,3 @@ class Projection:
             except ray.exceptions.RayError as error:
                 reason = f"The process that writes the index died ({type(error).__name__})."
             self.broken = self.broken or reason
-
-
-class _Projector:
-    """Answers None, or why the index can't be written: an exception would lose its type.
-
-    Once it failed it tries no more: each part that waits would have its own minute of retries.
-    """
-
-    def __init__(self, job: Job, target: IndexTarget) -> None:
-        self.job, self.target = job, target
-        self.projector: Projector | None = None
-        self.broken: str | None = None
-
-    def open(self) -> str | None:
-        try:
-            self.projector = Projector.open(self.job.catalog, self.target, self.job.spec)
-        except PdrayError as error:
-            self.broken = str(error)
-        return self.broken
-
-    def apply(self, part: str) -> str | None:
-        try:
-            if self.projector is not None and self.broken is None:
-                self.projector.apply(part)
-        except PdrayError as error:
-            self.broken = str(error)
-        return self.broken
-
-    def close(self) -> str | None:
-        try:
-            if self.projector is not None:
-                self.projector.close()
-        except PdrayError as error:
-            return str(error)
-        return None

@@ -151,7 +151,7 @@ class _Run:
     def _phases(self, planner: Planner) -> None:
         plan = self._list(planner)
         report = self.report
-        report.seen, report.unchanged = plan.seen, plan.unchanged
+        report.seen, report.unchanged, report.retries = plan.seen, plan.unchanged, plan.retries
         if self.options.dry_run:
             self._forecast(planner, plan)
             return
@@ -170,7 +170,8 @@ class _Run:
         if not report.pending:
             pointer.advance(self.catalog, self.settings.collection, self.spec)
         if self.left is not None:
-            self.left.remove()
+            # Looked for anew: a node that was lost may have left marks of units done elsewhere.
+            attempts.left(self.catalog, self.settings.collection).remove()
 
     def _show(self, progress: Progress) -> None:
         self.tally.show(progress)

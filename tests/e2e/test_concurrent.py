@@ -20,7 +20,7 @@ def owner_of(workspace):
             owner = psutil.Process(json.loads(path.read_text())["pid"])
         except (ValueError, psutil.NoSuchProcess):
             return None
-        return owner if owner.cmdline()[:1] and "_Projector" in owner.cmdline()[0] else None
+        return owner if owner.cmdline()[:1] and "Projecting" in owner.cmdline()[0] else None
     return None
 
 

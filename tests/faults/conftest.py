@@ -2,9 +2,12 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.faults.harness")
+pytest.register_assert_rewrite("tests.faults.harness", "tests.faults.orphans")
 
 from tests.faults.harness import table  # noqa: E402  after the line above
+from tests.faults.scenes import photos, undisturbed  # noqa: E402
+
+__all__ = ["photos", "undisturbed"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

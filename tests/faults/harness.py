@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from pdray.config import load
 from pdray.index.opening import open_index
 from pdray.ingest.run import index_target
 from pdray.records import Thumbnail
+from tests.faults.orphans import compacted
 from tests.faults.points import VARIABLE, Fault
 
 DEADLINE = 120.0  # seconds until an event has to have come
@@ -184,9 +185,9 @@ class State:
     rows: Counter[tuple[str, int]]
 
 
-def look(workspace: object, state: object = None) -> State:
+def look(workspace: object, state_dir: object = None, **more: object) -> State:
     """Reads catalog and index; every thumbnail has to open."""
-    settings = load({"workspace": str(workspace)} | ({"state_dir": str(state)} if state else {}))
+    settings = load(flags(workspace, state_dir, **more))
     catalog = Catalog.open(settings.workspace)
     pointer = current(catalog, "default")
     assert pointer is not None
@@ -211,6 +212,29 @@ def look(workspace: object, state: object = None) -> State:
         if record.failure
     }
     return State(payloads, {one.id: one.vector for one in stored}, failed, rows)
+
+
+def flags(workspace: object, state_dir: object = None, **more: object) -> dict[str, str]:
+    """What `load` needs to know of a trial's places; `more` are settings too."""
+    said = {"workspace": workspace, "state_dir": state_dir, **more}
+    return {name: str(value) for name, value in said.items() if value is not None}
+
+
+def tidied(where: dict[str, str], expected: State) -> None:
+    """After `pdray compact` there is no orphan, and all that can be found is as it was."""
+    assert compacted(where) == set()
+    found = look(**where)
+    assert max(found.rows.values()) == 1
+    compare(_unnumbered(found), replace(_unnumbered(expected), rows=found.rows))
+
+
+def _unnumbered(state: State) -> State:
+    """A row whose thumbnail moves out of a pack that is mostly dead gets another number."""
+    payloads = {
+        image: {key: value for key, value in payload.items() if key != "seq"}
+        for image, payload in state.payloads.items()
+    }
+    return replace(state, payloads=payloads)
 
 
 def compare(found: State, expected: State, trial: "Trial | None" = None) -> None:

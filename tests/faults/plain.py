@@ -116,10 +116,13 @@ class _OneProcess:
 
 
 class _Projection:
-    def __init__(self, job: Any, target: Any) -> None:
-        from pdray.ingest.project import Projector
+    """Compose's, but here: an index that fails stops the projection, not the run."""
 
-        self.projector = Projector.open(job.catalog, target, job.spec)
+    def __init__(self, job: Any, target: Any) -> None:
+        from pdray.ingest.projecting import Projecting
+
+        self.projector = Projecting(job, target)
+        self.projector.open()
 
     def apply(self, part: str) -> None:
         self.projector.apply(part)

@@ -55,6 +55,8 @@ POINTS = {
     "object of vectors": Point(_STORE, "ObjectStore.create", "embeddings/"),
     "points written": Point("pdray.index.edge", "EdgeIndex.upsert"),
     "points deleted": Point("pdray.index.edge", "EdgeIndex.delete"),
+    "points sent": Point("pdray.index.server", "ServerIndex._update"),
+    "request to the bucket": Point("s3fs", "S3FileSystem._call_s3"),
     "index flushed": Point("pdray.index.edge", "EdgeIndex.flush"),
     "ledger entry written": Point("pdray.index.ledger", "Ledger.mark"),
 }

@@ -5,6 +5,7 @@ Ray is not among these (see plain.py); test_kill_index.py has it.
 """
 
 import os
+import random
 import shutil
 import uuid
 from collections.abc import Callable
@@ -15,11 +16,12 @@ import fsspec
 import pytest
 
 from tests.conftest import S3Server
-from tests.faults.harness import State, compare, counted, look, pdray, rework
+from tests.faults.harness import State, compare, counted, flags, look, pdray, rework, tidied
 from tests.faults.plain import Call, Ended, run
 from tests.faults.points import Fault
 
 UNIT = 3
+REQUESTS = 90  # what every run here makes of a bucket, at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +136,16 @@ Moment = tuple[str, str, int]  # point, when, at which call
 
 
 def trial(
-    story: Story, place: Place, earlier: bool, moment: Moment, home: Path, s3: S3Server | None
+    story: Story,
+    place: Place,
+    earlier: bool,
+    moment: Moment,
+    home: Path,
+    s3: S3Server | None,
+    *,
+    tidy: bool = True,
 ) -> None:
-    """Kills a run at the moment, runs again, compares."""
+    """Kills a run at the moment, runs again, compares, compacts, compares again."""
     workspace, state = place(earlier)
     environ = s3.environment if s3 else None
     fault = Fault(str(home / "first"), *moment)
@@ -146,11 +155,16 @@ def trial(
     assert killed.code == -9
     ended = plain(story.photos, workspace, state, again, environ)
     assert ended.code == 0, ended.error
-    counts = counted(f"killed at a named point, {'S3' if s3 else 'local disk'}")
+    how = "at a random request" if "request" in moment[0] else "at a named point"
+    counts = counted(f"killed {how}, {'S3' if s3 else 'local disk'}")
     counts.kills, counts.rework = 1, rework([fault, again])
-    compare(look(workspace, state), story.changed if earlier else story.fresh, counts)
+    expected = story.changed if earlier else story.fresh
+    compare(look(workspace, state), expected, counts)
     assert counts.rework <= UNIT
+    assert ended.report["rework"] <= UNIT
     assert ended.report["pending"] == 0
+    if tidy:
+        tidied(flags(workspace, state), expected)
 
 
 _BOTH = ("before", "after")
@@ -207,14 +221,14 @@ def _name(value: object) -> str | None:
 def test_a_run_that_dies_at_a_named_point_leaves_no_trace(
     story: Story, on_disk: Place, tmp_path: Path, earlier: bool, moment: Moment
 ) -> None:
-    trial(story, on_disk, earlier, moment, tmp_path, None)
+    trial(story, on_disk, earlier, moment, tmp_path, None, tidy=moment == _FEW[3][1])
 
 
 @pytest.mark.parametrize(("earlier", "moment"), _FEW_ON_S3, ids=_name)
 def test_a_run_that_dies_at_a_named_point_on_s3_leaves_no_trace(
     story: Story, on_s3: Place, s3: S3Server, tmp_path: Path, earlier: bool, moment: Moment
 ) -> None:
-    trial(story, on_s3, earlier, moment, tmp_path, s3)
+    trial(story, on_s3, earlier, moment, tmp_path, s3, tidy=earlier)
 
 
 @pytest.mark.faults
@@ -233,3 +247,13 @@ def test_no_run_that_dies_at_any_named_point_on_s3_leaves_a_trace(
     story: Story, on_s3: Place, s3: S3Server, tmp_path: Path, earlier: bool, moment: Moment
 ) -> None:
     trial(story, on_s3, earlier, moment, tmp_path, s3)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("number", range(12))
+def test_no_run_that_dies_at_a_random_request_to_s3_leaves_a_trace(
+    story: Story, on_s3: Place, s3: S3Server, tmp_path: Path, number: int
+) -> None:
+    rng = random.Random(number)
+    moment = ("request to the bucket", "before", rng.randint(1, REQUESTS))
+    trial(story, on_s3, number % 2 == 1, moment, tmp_path, s3)

@@ -1,0 +1,48 @@
+"""The index of a run, written beside it by a process of its own.
+
+Apart from `compose.py` because that process imports what this module does: 70 MB less than with
+Ray Data.
+"""
+
+from pdray.errors import PdrayError
+from pdray.index.target import IndexTarget
+from pdray.ingest.project import Projector
+from pdray.ingest.stages import Job
+
+
+class Projecting:
+    """Answers None, or why the index can't be written: an exception would lose its type.
+
+    Once it failed it tries no more: each part that waits would have its own minute of retries.
+    """
+
+    def __init__(self, job: Job, target: IndexTarget) -> None:
+        self.job, self.target = job, target
+        self.projector: Projector | None = None
+        self.broken: str | None = None
+
+    def open(self) -> str | None:
+        """Opens the index, or waits for who holds it."""
+        try:
+            self.projector = Projector.open(self.job.catalog, self.target, self.job.spec)
+        except PdrayError as error:
+            self.broken = str(error)
+        return self.broken
+
+    def apply(self, part: str) -> str | None:
+        """Brings a committed part in."""
+        try:
+            if self.projector is not None and self.broken is None:
+                self.projector.apply(part)
+        except PdrayError as error:
+            self.broken = str(error)
+        return self.broken
+
+    def close(self) -> str | None:
+        """Lets the index go."""
+        try:
+            if self.projector is not None:
+                self.projector.close()
+        except PdrayError as error:
+            return str(error)
+        return None
