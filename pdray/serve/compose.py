@@ -71,6 +71,9 @@ FAST = {
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
     "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
     "RAY_SERVE_LOG_TO_STDERR": "0",
+    # Ray gives its processes the lowest priority but four: whatever else the machine does, a query
+    # would wait for it. Indexing steps back by itself (ingest/compose.py).
+    "RAY_worker_niceness": "0",
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "pdray.serve.proxying:front",
 }
 
