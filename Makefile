@@ -1,13 +1,16 @@
-# make install | demo | test | test-faults | test-load. Everything lives in .venv; a second run starts in seconds.
+# make install | ui | types | demo | test | test-faults | test-load. Everything lives in .venv; a second run
+# starts in seconds.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 TORCH := 2.13.0
 STAMP := $(VENV)/.installed
+UI := pdray/ui/dist/.sources
+UI_SOURCES := $(shell find pdray/ui building -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -name '*.pyc')
 
-.PHONY: install demo test lint test-faults test-load clean
-install: $(STAMP)
+.PHONY: install ui types demo test lint test-faults test-load clean
+install: $(STAMP) $(UI)
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("pdray needs Python 3.11 or newer; set PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
@@ -25,6 +28,17 @@ endif
 	$(PIP) install -q -c constraints.txt -e '.[dev]'
 	touch $@
 
+# The page. Node is the system's, or else comes from a Python package.
+ui: $(UI)
+$(UI): $(UI_SOURCES) | $(STAMP)
+	needs=$$($(BIN)/python building/page.py requires) && { [ -z "$$needs" ] || $(PIP) install -q $$needs; }
+	$(BIN)/python building/page.py build
+	touch $@
+
+# The types of the API for the page: after a change of what the API takes or answers.
+types: install
+	$(BIN)/python building/api_types.py
+
 demo: install
 	$(BIN)/pdray demo $(if $(IMAGES),--images '$(IMAGES)')
 
@@ -33,6 +47,7 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python building/page.py lint
 
 test: lint
 	$(BIN)/pytest
@@ -44,4 +59,4 @@ test-load: install
 	$(BIN)/pytest -m load -s
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo pdray/ui/dist pdray/ui/node_modules

@@ -12,6 +12,26 @@ import pdray
 
 DIST = Path(pdray.__file__).parent / "ui" / "dist"
 _ASSETS = "assets/"  # files with a hash in their names
+# The page is its own files and this server's answers: nothing comes from elsewhere, and nothing can
+# be sent elsewhere. Styles may be inline, which the components' own scroll locks and menus need.
+_HEADERS = {
+    "Content-Security-Policy": "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' blob: data:",
+            "font-src 'self'",
+            "connect-src 'self'",
+            "manifest-src 'self'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 class _Files(StaticFiles):
@@ -26,7 +46,7 @@ class _Files(StaticFiles):
                 raise
             response = await super().get_response("index.html", scope)
         kept = "max-age=31536000, immutable" if path.startswith(_ASSETS) else "no-cache"
-        response.headers["Cache-Control"] = kept
+        response.headers.update({"Cache-Control": kept, **_HEADERS})
         return response
 
 

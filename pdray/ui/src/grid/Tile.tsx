@@ -1,0 +1,63 @@
+import { IconPhotoSearch } from "@tabler/icons-react";
+import { memo } from "react";
+import { useTranslation } from "react-i18next";
+
+import { useSource } from "../api/source";
+import type { Picture } from "./feed";
+import styles from "./grid.module.css";
+
+interface Props {
+  picture: Picture;
+  width: number;
+  height: number;
+  href: string;
+  /** Whether Tab comes to this one: one tile of the grid alone. */
+  reachable: boolean;
+  onOpen: (picture: Picture) => void;
+  onLike: (picture: Picture) => void;
+  onFocus: (picture: Picture) => void;
+}
+
+export const Tile = memo(function Tile(props: Props) {
+  const { picture, width, height, href, reachable } = props;
+  const { t } = useTranslation();
+  const source = useSource(picture.thumbnail);
+  const said = picture.caption ?? picture.title ?? picture.description ?? picture.name;
+  return (
+    <div className={styles.tile} style={{ width, height }} role="listitem">
+      <a
+        className={styles.link}
+        href={href}
+        data-id={picture.id}
+        tabIndex={reachable ? 0 : -1}
+        aria-label={said}
+        draggable={false}
+        onFocus={() => props.onFocus(picture)}
+        onClick={(event) => {
+          if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
+          event.preventDefault();
+          props.onOpen(picture);
+        }}
+      >
+        {picture.thumbnail ? (
+          source && <img src={source} alt="" decoding="async" draggable={false} />
+        ) : (
+          <span className={styles.none}>{picture.name}</span>
+        )}
+      </a>
+      <div className={styles.over}>
+        <span>{said}</span>
+        <button
+          type="button"
+          className={styles.more}
+          tabIndex={-1}
+          aria-label={t("tile.like", { name: said })}
+          title={t("detail.like")}
+          onClick={() => props.onLike(picture)}
+        >
+          <IconPhotoSearch size={17} stroke={1.7} aria-hidden />
+        </button>
+      </div>
+    </div>
+  );
+});

@@ -1,0 +1,82 @@
+import { Button } from "@mantine/core";
+import { IconAlertCircle, IconCloudOff, IconHourglass, IconKey, IconPhotoOff } from "@tabler/icons-react";
+import type { ReactNode } from "react";
+import { useTranslation } from "react-i18next";
+
+import { ApiProblem, Unreachable } from "../api/client";
+import { GoneImage } from "../state/dropped";
+import styles from "./shell.module.css";
+
+interface Props {
+  icon: ReactNode;
+  title: string;
+  children?: ReactNode;
+  acts?: ReactNode;
+  /** Whether it is said to who can't see it. */
+  live?: "status" | "alert";
+}
+
+/** A state of the page in place of what would be there: a picture, a sentence, what to do. */
+export function State({ icon, title, children, acts, live }: Props) {
+  return (
+    <div className={styles.state} role={live}>
+      {icon}
+      <h2>{title}</h2>
+      {typeof children === "string" ? <p>{children}</p> : children}
+      {acts && <div className={styles.acts}>{acts}</div>}
+    </div>
+  );
+}
+
+/** Why there is nothing to show, and what can be done. */
+export function StateOf({ error, onAgain }: { error: Error; onAgain: () => void }) {
+  const { t } = useTranslation();
+  const look = { size: 44, stroke: 1.3, "aria-hidden": true } as const;
+  const again = (
+    <Button variant="default" onClick={onAgain}>
+      {t("state.again")}
+    </Button>
+  );
+  if (error instanceof Unreachable) {
+    return (
+      <State icon={<IconCloudOff {...look} />} title={t("state.offline")} live="alert">
+        {t("state.offlineMore")}
+      </State>
+    );
+  }
+  if (error instanceof GoneImage) {
+    return (
+      <State icon={<IconPhotoOff {...look} />} title={t("state.gone")} live="alert">
+        {t("state.goneMore")}
+      </State>
+    );
+  }
+  if (error instanceof ApiProblem) {
+    if (error.status === 401) {
+      return <State icon={<IconKey {...look} />} title={t("state.key")} live="alert" />;
+    }
+    if (error.status === 503) {
+      return (
+        <State icon={<IconHourglass {...look} />} title={t("state.wait")} acts={again} live="status">
+          {error.message}
+        </State>
+      );
+    }
+    const title = error.code === "bad-query" ? t("state.query") : t("state.failed");
+    return (
+      <State
+        icon={<IconAlertCircle {...look} />}
+        title={title}
+        acts={error.status >= 500 ? again : undefined}
+        live="alert"
+      >
+        {error.message}
+      </State>
+    );
+  }
+  return (
+    <State icon={<IconAlertCircle {...look} />} title={t("state.failed")} acts={again} live="alert">
+      {error.message}
+    </State>
+  );
+}

@@ -1,0 +1,100 @@
+"""Themes, languages, widths, and that nobody is locked out."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.test_looking import tiles
+
+
+def dark(page: Page) -> bool:
+    ground = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
+    return sum(map(int, re.findall(r"\d+", ground)[:3])) < 200
+
+
+def violations(page: Page, axe: str, asked: dict[str, object]) -> list[str]:
+    """What axe finds wrong."""
+    page.evaluate(f"() => {{ {axe}; }}")
+    found = page.evaluate(f"() => axe.run(document, {json.dumps(asked)})")
+    return [
+        f"{page.url} {one['id']}: {node['html'][:160]} {node.get('failureSummary', '')[:300]}"
+        for one in found["violations"]
+        for node in one["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_wrong(page: Page, axe: str, scheme: str) -> None:
+    # Colours differ between the two, all else is the same.
+    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    asked = {"runOnly": rules if scheme == "light" else ["color-contrast"]}
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    found = []
+    page.goto("/?q=red+format:jpeg+-circle")
+    first = tiles(page)[0]
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_role("region", name="Camera").wait_for()
+    found += violations(page, axe, asked)
+    page.goto("/?q=near:1,1,1km")
+    page.get_by_role("heading", name="Nothing found").wait_for()
+    found += violations(page, axe, asked)
+    page.goto(f"/?image={first}")
+    page.get_by_role("region", name="Similar images").locator("a").first.wait_for()
+    found += violations(page, axe, asked)
+    page.goto("/runs")
+    page.get_by_role("button", name="More choices").click()
+    page.get_by_role("combobox", name="Model").wait_for()
+    found += violations(page, axe, asked)
+    assert not found, "\n".join(found)
+
+
+def test_the_theme_is_the_systems_until_one_is_chosen(page: Page) -> None:
+    page.emulate_media(color_scheme="dark")
+    page.goto("/")
+    assert dark(page)
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_role("menuitemradio", name="Light").click()
+    assert not dark(page)
+    page.reload()
+    tiles(page)
+    assert not dark(page)
+
+
+def test_the_language_is_the_browsers_until_one_is_chosen(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_role("menuitemradio", name="Español").click()
+    expect(page.get_by_role("button", name="Filtros")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("combobox", name="Buscar imágenes")).to_be_visible()
+    assert page.evaluate("() => document.documentElement.lang") == "es"
+
+
+def test_a_phone_shows_all_of_it_without_scrolling_sideways(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/")
+    first = tiles(page)[0]
+    for place in ("/", f"/?image={first}", "/runs"):
+        page.goto(place)
+        page.get_by_role("link", name="pdray").first.wait_for(state="attached")
+        wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, place
+    page.goto("/")
+    tiles(page)
+    page.get_by_role("button", name="Filters").click()
+    expect(page.get_by_role("dialog", name="Filters")).to_be_visible()
+    page.get_by_role("button", name="Close the filters").click()
+    expect(page.get_by_role("dialog", name="Filters")).to_have_count(0)
+
+
+def test_nothing_is_asked_of_any_other_host(page: Page, server: str) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto("/")
+    page.goto(f"/?image={tiles(page)[0]}")
+    page.wait_for_load_state("networkidle")
+    assert len(asked) > 10
+    others = [url for url in asked if not url.startswith((server, "data:", "blob:", "ws://127."))]
+    assert not others
