@@ -1,8 +1,5 @@
-<<<<<<< HEAD
-# make install | ui | types | demo | test | test-faults. Everything lives in .venv; a second run starts in seconds.
-=======
-# make install | demo | test | test-faults | test-load. Everything lives in .venv; a second run starts in seconds.
->>>>>>> api
+# make install | ui | types | demo | test | test-faults | test-load. Everything lives in .venv; a second run
+# starts in seconds.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,13 +9,8 @@ STAMP := $(VENV)/.installed
 UI := pdray/ui/dist/.sources
 UI_SOURCES := $(shell find pdray/ui building -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -name '*.pyc')
 
-<<<<<<< HEAD
-.PHONY: install ui types demo test lint test-faults clean
+.PHONY: install ui types demo test lint test-faults test-load clean
 install: $(STAMP) $(UI)
-=======
-.PHONY: install demo test lint test-faults test-load clean
-install: $(STAMP)
->>>>>>> api
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("pdray needs Python 3.11 or newer; set PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'

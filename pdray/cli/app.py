@@ -325,7 +325,7 @@ def benchmark(
         str,
         typer.Option(
             "--parts",
-            help="Any of builtin, vit, loop, loop12, plan, plan-compacted, by commas.",
+            help="Any of builtin, vit, loop, loop12, plan, plan-compacted, serve, by commas.",
         ),
     ] = "builtin,vit,loop,loop12,plan",
     scale: Annotated[

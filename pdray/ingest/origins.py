@@ -9,6 +9,10 @@ from pdray.sources.opening import open_source
 from pdray.sources.protocol import Source
 from pdray.sources.storage import Storage
 
+# s3fs repeats what botocore has repeated: 25 requests and 37 s for one object while a bucket
+# throttles. With these it is 10 requests, and the pauses between tries are our own.
+_S3_RETRIES = {"mode": "standard", "total_max_attempts": 2}
+
 
 def open_sources(
     settings: Settings,
@@ -29,7 +33,9 @@ def open_sources(
 def storage_of(settings: Settings) -> Storage:
     """How remote files are reached: what the settings don't say, the environment does."""
     said = settings.sources
-    s3: dict[str, Any] = {"anon": True} if said.anonymous else {}
+    s3: dict[str, Any] = {"config_kwargs": {"retries": _S3_RETRIES}}
+    if said.anonymous:
+        s3["anon"] = True
     if said.s3_endpoint:
         s3["endpoint_url"] = said.s3_endpoint
     if said.s3_region:

@@ -21,13 +21,15 @@ _MOST = 60.0
 class Patience:
     """How long a unit waits for a server that falters.
 
-    `pauses` are the seconds before each further try of one image. All waits of the unit together
-    take `left` seconds at most: a server that is down must not hold every image up in turn.
+    `pauses` are the seconds before each further try of one image. All of the unit's waits and
+    further tries (a client has retries of its own) begin within `left` seconds: a server that is
+    down must not hold every image up in turn.
     """
 
     pauses: tuple[float, ...] = _PAUSES
     left: float = _MOST
     sleep: Callable[[float], None] = field(default=time.sleep)
+    clock: Callable[[], float] = field(default=time.monotonic)
 
     def tries(self) -> Iterator[None]:
         """Once for each further try, after its pause."""
@@ -37,7 +39,9 @@ class Patience:
                 return
             self.left -= wait
             self.sleep(wait)
+            began = self.clock()
             yield
+            self.left -= self.clock() - began
 
 
 def read(

@@ -40,7 +40,7 @@ class Adaptive:
 
 class _Size:
     def __init__(self, choices: list[int]) -> None:
-        self._untried = list(choices)
+        self._untried = 2 * list(choices)  # the first time of each is spent on building kernels
         self._means: dict[int, float] = {}
         self._calls, self._pause = 0, _FIRST
         self._trying = False
@@ -48,18 +48,18 @@ class _Size:
     def choose(self) -> int:
         if self._untried:
             return self._untried.pop()
-        self._calls += 1
+        self._calls += 1  # from here on
         self._trying = self._calls >= self._pause
         ordered = sorted(self._means, key=self._means.__getitem__)
         return ordered[-1] if self._trying else ordered[0]
 
     def note(self, threads: int, seconds: float) -> None:
         before = self._means.get(threads)
-        if before is None or self._trying:
-            self._means[threads] = seconds  # what was long ago says nothing
+        if before is None or self._trying or not self._calls:
+            self._means[threads] = seconds  # what was long ago, or the first time, says nothing
         else:
             self._means[threads] = before + _WEIGHT * (seconds - before)
         if self._trying:
             better = min(self._means, key=self._means.__getitem__) == threads
             self._pause = _FIRST if better else min(2 * self._pause, _LONGEST)
-            self._calls, self._trying = 0, False
+            self._calls, self._trying = 1, False

@@ -6,7 +6,7 @@
     in_replica the same with the index in the replica: what the hop costs is the difference
     stub       the same with an index that answers at once
     cached     one text over and over
-    thumbnails of all images, one after the other
+    thumbnails of what was just found, one after the other
 
 Queries are ten tokens, as CLIP's tokenizer makes of six or seven words, and want ten hits.
 """
@@ -25,6 +25,7 @@ from io import BytesIO
 from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
+from urllib.request import Request, urlopen
 
 import numpy as np
 from fastapi import FastAPI
@@ -238,8 +239,14 @@ def _warm(url: str) -> None:
 
 
 def _thumbnails(url: str) -> list[bytes]:
-    ids = [str(uuid.UUID(int=number + (5 << 76) + (2 << 62))) for number in range(IMAGES)]
-    return [request(f"{url}{PREFIX}/images/{id}/thumbnail") for id in ids]
+    """Those of what searches have just found, as a page asks for them."""
+    found: list[str] = []
+    for text in texts(30, 98):
+        body = json.dumps({"text": text, "limit": 100}).encode()
+        asked = Request(f"{url}{PREFIX}/search", body, {"Content-Type": "application/json"})
+        with urlopen(asked, timeout=60) as answered:
+            found += [hit["thumbnail"] for hit in json.loads(answered.read())["hits"]]
+    return [request(f"{url}{path}") for path in dict.fromkeys(found)]
 
 
 def _both(url: str, requests: Sequence[bytes], seconds: float, again: bool = False) -> Results:

@@ -28,6 +28,7 @@ from pdray.serve import metrics
 from pdray.serve.held import Held, Indexes, models
 from pdray.serve.pixels import ImageTower
 from pdray.serve.problems import Problem
+from pdray.serve.shown import Shown
 from pdray.serve.space import PixelEncoder, Space
 
 FOLLOW_SECONDS = 1.0
@@ -58,6 +59,7 @@ class Engine:
         self._encode_pixels = encode_pixels or self._own_tower
         self._spaces: dict[str, Space] = {}
         self._serving: dict[str, ModelSpec] = {}
+        self._shown = Shown()
         self.serving = b""  # the spaces by collection, as a part of keys
         self._values: tuple[int | None, dict[tuple[str, str], Mapping[str, int]]] = (None, {})
         self._why = "The server is starting."
@@ -66,11 +68,16 @@ class Engine:
         self._catalog: Catalog | None = None
         self._turn = threading.Lock()
         self._ending = threading.Event()
+        self._level_once = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
 
     def start(self) -> None:
         """Begins to open what there is and to follow the catalog."""
         self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        """Until everything can be answered, so long at most."""
+        self._level_once.wait(seconds)
 
     def close(self) -> None:
         """Lets the indexes go. Closing twice is fine."""
@@ -108,6 +115,7 @@ class Engine:
                 self._refresh()
                 if self._ready:
                     self._level = time.monotonic()
+                    self._level_once.set()
             except (PdrayError, OSError) as error:
                 self._ready, self._why = False, str(error)
                 log.get("serve").warning("%s", error)
@@ -201,9 +209,12 @@ class Engine:
         """What answers queries in a collection; payloads of all that is found go into `seen`."""
         space, index = self._space(collection), self.index(collection)
 
+        version = self.version
+
         def find(vector: NDArray[np.float32], limit: int, where: Filter) -> Sequence[Any]:
             found = index.search(vector, limit=limit, where=where)
             seen.update((one.id, one.payload) for one in found)
+            self._shown.keep(version, found)
             return found
 
         def find_many(wanted: Sequence[Wanted]) -> Sequence[Sequence[Any]]:
@@ -214,6 +225,7 @@ class Engine:
         def browse(limit: int, where: Filter) -> Sequence[Any]:
             found = index.browse(where, limit=limit)
             seen.update((one.id, one.payload) for one in found)
+            self._shown.keep(version, found)
             return found
 
         return Towers(
@@ -246,9 +258,12 @@ class Engine:
 
     def image(self, id: str, with_vector: bool = False) -> Stored:
         """One image of any collection. Raises Problem where there is none."""
-        serving = self.collections()
+        serving, version = self.collections(), self.version
+        if not with_vector and (payload := self._shown.get(version, id)) is not None:
+            return Stored(id, dict(payload))
         for collection in {spec.space: name for name, spec in serving.items()}.values():
             for stored in self.index(collection).retrieve([id], with_vector):
                 if stored.payload.get("collection") in serving:
+                    self._shown.keep(version, [stored])
                     return stored
         raise Problem(404, "no-image", f"There is no image {id}.", "image_id")

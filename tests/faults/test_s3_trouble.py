@@ -143,7 +143,7 @@ def test_what_a_bucket_mends_is_indexed_and_a_broken_file_is_not_asked_for_again
     }
     ended = once(bucket, tmp_path, trouble, s3)
     assert (ended.report["indexed"], ended.report["failed"]) == (5, 1), ended
-    assert failures(tmp_path) == {"broken.png": ("decode", "unreadable")}
+    assert failures(tmp_path) == {"broken.png": ("decode", "not-an-image")}
     assert trouble.asked == {"0.png": 4, "1.png": 4, "2.png": 4, "broken.png": 1}
     again = once(bucket, tmp_path, trouble, s3)
     assert (again.report["read"], again.report["retries"]) == (0, 0)
@@ -164,9 +164,9 @@ def test_what_a_bucket_does_not_mend_is_listed_as_such_and_tried_by_the_next_run
         "0.png": ("read", "throttled"),
         "1.png": ("read", "unavailable"),
         "2.png": ("read", "connection"),
-        "broken.png": ("decode", "unreadable"),
+        "broken.png": ("decode", "not-an-image"),
     }
     trouble.faults = {}
     again = once(bucket, tmp_path, trouble, s3)
     assert (again.report["indexed"], again.report["failed"], again.report["retries"]) == (3, 0, 3)
-    assert failures(tmp_path) == {"broken.png": ("decode", "unreadable")}
+    assert failures(tmp_path) == {"broken.png": ("decode", "not-an-image")}
