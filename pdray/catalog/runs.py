@@ -124,6 +124,11 @@ def read(catalog: Catalog, run_id: str) -> Run | None:
     return Run(run_id, state, begun, progress, report)
 
 
+def newest(catalog: Catalog, limit: int) -> list[str]:
+    """The ids of the newest runs, newest first, from their listing alone."""
+    return list(_ids(catalog))[-limit:][::-1]
+
+
 def recent(
     catalog: Catalog, limit: int, collection: str | None = None, *, before: str | None = None
 ) -> list[Run]:

@@ -222,10 +222,15 @@ def _told(work: Callable[[Any], Any], value: Any) -> Any:
         return error
 
 
+_LOW = 15  # priority
+
+
 class _Stage:
     """One process of a pool. An answer of None is a unit that was not begun."""
 
     def __init__(self, job: Job, known: list[Any], gate: Any, marks: Landmarks) -> None:
+        # As Ray itself has it by default; a server's Ray has not, so that queries come first.
+        os.nice(max(0, _LOW - os.nice(0)))
         self.job, self.known, self.gate = job, known, gate
         self.refusal: PdrayError | None = blind(marks)
         if self.refusal is None:

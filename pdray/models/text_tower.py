@@ -46,7 +46,7 @@ class _Product(NamedTuple):
 
     def __call__(self, x: Tensor, then: str = "none", how: str = "") -> Tensor:
         """With an activation on what comes out."""
-        return torch.ops.mkldnn._linear_pointwise(x, *self, then, [], how)  # type: ignore[no-any-return]
+        return torch.ops.mkldnn._linear_pointwise.default(x, *self, then, [], how)  # type: ignore[no-any-return]
 
     def onto(self, x: Tensor, sum: Tensor) -> Tensor:
         """Added to `sum`."""

@@ -60,6 +60,7 @@ _REACHED: dict[Reach, Callable[[Path], Indexes | None]] = {
 }
 _IMAGE_SECONDS = 60.0  # for one image, the start of an encoder included
 _TEXTS_FIRST_SECONDS = 3.0
+_OPENING_SECONDS = 10.0  # then it says why it can't
 _SWITCH_SECONDS = 0.0005  # a thread that is waited for gets its turn sooner
 _MIB = 1 << 20
 
@@ -71,6 +72,9 @@ FAST = {
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
     "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
     "RAY_SERVE_LOG_TO_STDERR": "0",
+    # Ray gives its processes the lowest priority but four: whatever else the machine does, a query
+    # would wait for it. Indexing steps back by itself (ingest/compose.py).
+    "RAY_worker_niceness": "0",
     "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "pdray.serve.proxying:front",
 }
 
@@ -89,6 +93,8 @@ class Replica:
         folder = place(target)
         self._engine = Engine(settings, target, _REACHED[reach](folder), self._encode, folder)
         self._engine.start()
+        # Until then no request comes here: others answer it, or nobody would yet.
+        self._engine.wait(_OPENING_SECONDS)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return build_app(self._engine)

@@ -68,11 +68,16 @@ class Engine:
         self._catalog: Catalog | None = None
         self._turn = threading.Lock()
         self._ending = threading.Event()
+        self._level_once = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
 
     def start(self) -> None:
         """Begins to open what there is and to follow the catalog."""
         self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        """Until everything can be answered, so long at most."""
+        self._level_once.wait(seconds)
 
     def close(self) -> None:
         """Lets the indexes go. Closing twice is fine."""
@@ -110,6 +115,7 @@ class Engine:
                 self._refresh()
                 if self._ready:
                     self._level = time.monotonic()
+                    self._level_once.set()
             except (PdrayError, OSError) as error:
                 self._ready, self._why = False, str(error)
                 log.get("serve").warning("%s", error)

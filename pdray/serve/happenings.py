@@ -24,7 +24,7 @@ from pdray.serve.engine import Engine
 from pdray.serve.launching import Launcher
 from pdray.serve.run_shapes import RunDocument, run_document, unrecorded
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS, REMOTE_LOOK_SECONDS = 1.0, 3.0
 KEPT = 512
 LISTENERS = 32  # each holds one of the 64 requests that a replica answers at a time
 _WATCHED = 20  # the newest runs
@@ -103,7 +103,8 @@ class Happenings:
         return [event for kept, event in self._kept if kept > int(number)] or [hello]
 
     def _watch(self) -> None:
-        while not self._wake.wait(LOOK_SECONDS):
+        local = self._engine.catalog.store.filesystem()[0] is None
+        while not self._wake.wait(LOOK_SECONDS if local else REMOTE_LOOK_SECONDS):
             with self._turn:
                 if not self._listeners:
                     self._watching = False
@@ -120,11 +121,14 @@ class Happenings:
     def _look_at_runs(self) -> set[str]:
         """Tells what is new of runs; gives the collections that they may have changed."""
         catalog = self._engine.catalog
-        newest = {run.run_id: run for run in runs.recent(catalog, _WATCHED)}
-        for run_id, before in self._runs.items():
-            if before.live and run_id not in newest and (run := runs.read(catalog, run_id)):
-                newest[run_id] = run
-        found = {run_id: run_document(run) for run_id, run in newest.items()}
+        live = [run_id for run_id, before in self._runs.items() if before.live]
+        found: dict[str, RunDocument] = {}
+        for run_id in dict.fromkeys([*runs.newest(catalog, _WATCHED), *live]):
+            known = self._runs.get(run_id)
+            if known is not None and known.ended_at:
+                found[run_id] = known  # what has ended is written once
+            elif run := runs.read(catalog, run_id):
+                found[run_id] = run_document(run)
         found |= {
             run_id: unrecorded(run_id, one) for run_id, one in self._launcher.starting(found, None)
         }

@@ -5,9 +5,11 @@ An embedded index has one owner, so whoever holds it also brings in what runs co
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Protocol
+from hashlib import blake2b
+from time import time
+from typing import Any, Protocol, cast
 
 from pdray.catalog import lease, pointer
 from pdray.catalog.catalog import Catalog
@@ -64,7 +66,7 @@ class Held:
         self._following: Owner | None = None
         self._open: dict[str, tuple[Index, Projector]] = {}
         self._lacking: dict[tuple[str, str], tuple[str, ...]] = {}
-        self._ledgers: dict[str, int] = {}
+        self._edits = 0  # made by this process
         self._why = "The server is starting."
         self._turn = threading.Lock()
         self.changes: Counter[str] = Counter()
@@ -95,20 +97,23 @@ class Held:
         kept = {spec.space for spec in serving.values()}
         for gone in set(self._open) - kept:
             self._open.pop(gone)[0].close()
+        if not self._embedded:
+            self._version.become(self._elsewhere(catalog, serving))
         self._why = failed or ""
         return failed
 
     def _look(self, catalog: Catalog, name: str, spec: ModelSpec) -> None:
         if spec.space not in self._open:
-            index = _Counted(
-                open_index(self._target, spec.space, spec.dim, wait_seconds=0.0), self._version
-            )
+            opened = open_index(self._target, spec.space, spec.dim, wait_seconds=0.0)
+            index = cast(Index, _Counted(opened, self._edited))
             self._open[spec.space] = (index, Projector(catalog, index, spec))
             self._version.move()
         if self._embedded:
             self.changes[name] += self._bring_in(name, self._open[spec.space][1])
-        elif self._others_wrote(catalog, name, spec):
-            self._version.move()
+
+    def _edited(self) -> None:
+        self._edits += 1
+        self._version.move()
 
     def _bring_in(self, collection: str, projector: Projector) -> bool:
         """Whether there was any. Parts whose vectors aren't there yet wait: they are tried again
@@ -123,11 +128,23 @@ class Held:
             self._lacking[key] = tuple(projector.pending(collection))
         return changed > 0
 
-    def _others_wrote(self, catalog: Catalog, name: str, spec: ModelSpec) -> bool:
-        """Whether a server's index may have changed since the last look: runs write to it."""
-        applied = len(self._open[spec.space][0].ledger.applied())
-        before, self._ledgers[name] = self._ledgers.get(name), applied
-        return applied != before or lease.holder(catalog, name) is not None
+    def _elsewhere(self, catalog: Catalog, serving: Serving) -> int:
+        """Names the state of a server's indexes, which runs write themselves: all who look at the
+        same state, in whatever process, name it alike. While a run is at work it is another state
+        every second.
+        """
+        state: list[object] = [self._edits]
+        for name, spec in sorted(serving.items()):
+            if spec.space in self._open:
+                ledger = self._open[spec.space][0].ledger
+                busy = lease.holder(catalog, name) is not None
+                state.append((name, ledger.folder, len(ledger.applied()), busy and int(time())))
+        return int.from_bytes(blake2b(repr(state).encode(), digest_size=7).digest(), "big")
+
+    @property
+    def owns(self) -> bool:
+        """Whether this process is the one that brings in what runs commit."""
+        return self._following is not None
 
     def close(self) -> None:
         """See Indexes."""
@@ -142,8 +159,8 @@ class Held:
 class _Counted:
     """An index whose writes move the version."""
 
-    def __init__(self, index: Index, version: Version) -> None:
-        self._index, self._version = index, version
+    def __init__(self, index: Index, edited: Callable[[], None]) -> None:
+        self._index, self._edited = index, edited
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._index, name)
@@ -154,6 +171,6 @@ class _Counted:
             try:
                 return method(*arguments, **named)
             finally:  # a write that failed may have done half of its work
-                self._version.move()
+                self._edited()
 
         return write

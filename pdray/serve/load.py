@@ -70,8 +70,11 @@ async def drive(
     seconds: float,
     again: bool = False,
     check: Check | None = None,
+    ended: asyncio.Event | None = None,
 ) -> Load:
-    """Sends the requests in order (`again`: over and over) until they or the seconds are over."""
+    """Sends the requests in order (`again`: over and over) until they or the seconds are over, or
+    `ended` is set.
+    """
     parts = urlsplit(url)
     found, numbers = Load(), iter(range(10**12 if again else len(requests)))
     began = time.perf_counter()
@@ -81,7 +84,7 @@ async def drive(
         line = None
         for number in numbers:
             sent = time.perf_counter()
-            if sent >= end:
+            if sent >= end or (ended and ended.is_set()):
                 break
             try:
                 line = line or await _connect(parts.hostname or "127.0.0.1", parts.port or 80)

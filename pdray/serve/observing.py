@@ -48,6 +48,9 @@ class Observed:
 
         try:
             await self._app(scope, receive, told)
+        except BaseException:
+            status = status or 500  # which is answered further out
+            raise
         finally:
             _note(scope, status, perf_counter() - began, request_id)
 

@@ -22,6 +22,7 @@ from pdray.serve.held import Held, models
 from pdray.serve.meeting import place
 from pdray.serve.shared import VERSION, offer
 from pdray.serve.version import Version
+from pdray.serve.wire import Listener
 
 FOLLOW_SECONDS = 1.0
 _SWITCH_SECONDS = 0.0005  # a query waits no longer for a thread that projects; 0.005 by default
@@ -40,10 +41,10 @@ class Owner:
         self._catalog: Catalog | None = None
         self._ending = threading.Event()
         self._turn = threading.Lock()
-        metrics.clear(folder)
         sys.setswitchinterval(_SWITCH_SECONDS)
+        self._folder = folder
+        self._listener: Listener | None = None
         self.refresh()
-        self._listener = offer(folder, self._index, self._state)
         self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
         self._thread.start()
 
@@ -54,9 +55,13 @@ class Owner:
                 if self._catalog is None:
                     self._catalog = Catalog.open(self._settings.workspace, absent=True)
                 serving = models(self._catalog)
+                self._specs = {spec.space: spec for spec in serving.values()}
                 self._why = self._held.refresh(self._catalog, serving)
                 self._serving = serving
-                self._specs = {spec.space: spec for spec in serving.values()}
+                if self._held.owns and self._listener is None:
+                    # Where another server owns them, its owner answers our replicas too.
+                    metrics.clear(self._folder)
+                    self._listener = offer(self._folder, self._index, self._state)
             except (PdrayError, OSError) as error:
                 self._why = str(error)
                 log.get("serve").warning("%s", error)
@@ -87,5 +92,6 @@ class Owner:
         """Lets the indexes go. Closing twice is fine."""
         self._ending.set()
         self._thread.join()
-        self._listener.close()
+        if self._listener:
+            self._listener.close()
         self._held.close()

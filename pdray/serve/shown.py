@@ -31,9 +31,7 @@ class Shown:
         if version is None:
             return
         with self._turn:
-            if version < self._version:
-                return  # others know better
-            if version > self._version:
+            if version != self._version:
                 self._kept.clear()
                 self._version = version
             for image in images:

@@ -52,7 +52,11 @@ class Space:
         self.encode_texts = Batcher(self._encode)
         if settings.serve.models == "eager":
             # In the thread that will encode: torch's number of threads is a thread's own.
-            self.encode_texts(["so that the first query waits for no kernel"])
+            try:
+                self.encode_texts(["so that the first query waits for no kernel"])
+            except BaseException:
+                self.encode_texts.close()
+                raise
 
     def _encode(self, texts: Sequence[str]) -> Vectors:
         return self._tower.get().encode_texts(texts)

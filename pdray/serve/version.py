@@ -31,6 +31,13 @@ class Version:
         """The number; an aligned word of memory, so never half of one."""
         return int(_NUMBER.unpack_from(self._memory)[0])
 
+    def become(self, number: int) -> None:
+        """What has changed elsewhere is seen: another number from here on, the same one for all
+        who see the same.
+        """
+        with self._turn:
+            _NUMBER.pack_into(self._memory, 0, number)
+
     def move(self) -> None:
         """Something has changed."""
         with self._turn:

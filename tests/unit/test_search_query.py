@@ -191,6 +191,33 @@ def test_conditions_alone_browse() -> None:
     assert {hit.score for hit in answer.hits} == {0.0}
 
 
+def test_no_image_with_the_very_tag_is_lost_behind_look_alikes() -> None:
+    space = Space(range(0, 180, 1))
+    tagged = [Point(f"tagged-{n}", 0.1, {"uri": "file:///x.jpg"}) for n in range(30)]
+
+    def find(vector: Vector, limit: int, where: Filter) -> list[Point]:
+        if any(isinstance(each, AnyOf) for each in where.must):
+            return tagged[:limit]
+        return space.find(vector, limit, where)
+
+    def values(field: str) -> dict[str, int]:
+        return {"keywords": {"31": 30, "other": 2}}[field]
+
+    towers = replace(space.towers, find=find, values=values)
+    found = [hit.id for hit in search(Query("31", limit=40), towers).hits]
+    assert found[:30] == [one.id for one in tagged]
+    assert found[30] == "31"
+    # As one of several words it is a hint, beside what looks like all of them.
+    mixed = [hit.id for hit in search(Query("31 of 31", limit=20), numbered(towers)).hits]
+    assert {"tagged-0", "31"} <= set(mixed[:4])
+
+
+def numbered(towers: Towers) -> Towers:
+    """The same, where a text means the number at its end."""
+    encode = towers.encode_texts
+    return replace(towers, encode_texts=lambda texts: encode([t.split()[-1] for t in texts]))
+
+
 def test_unwanted_words_push_away() -> None:
     space = Space(range(-90, 180, 10))
     assert search(Query("40", limit=1), space.towers).hits[0].id == "40"

@@ -1,6 +1,7 @@
 """The API over a real small workspace, without Ray."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -310,3 +311,7 @@ def test_the_openapi_document_is_whole(client: TestClient) -> None:
     kinds = document["paths"][f"{API}/search"]["post"]["requestBody"]["content"]
     assert set(kinds) == {"application/json", "multipart/form-data"}
     assert json.dumps(document).count("problem+json") > 10
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    for path in document["paths"]:
+        noun = path.removeprefix(API).split("/")[1]
+        assert re.search(rf"/{noun}\b", readme), path

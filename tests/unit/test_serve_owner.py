@@ -141,3 +141,14 @@ def test_metrics_of_all_processes_are_one_page(own: Made):
         assert f"{hits} {int(before) + 40}" in text
         assert "pdray_follow_lag_seconds 99" not in text
         assert 'route="/api/v1/search",method="POST",status="200"' in text
+
+
+def test_a_second_server_of_a_workspace_shares_the_first_ones_owner(own: Made):
+    settings = settings_of(own)
+    with owning(settings) as first, replica(settings) as client:
+        until(lambda: client.get("/readyz").status_code == 200)
+        with owning(settings):
+            assert client.post(SEARCH, json={"text": "a red star"}).status_code == 200
+            first.communicate()  # ends it
+            until(lambda: client.post(SEARCH, json={"text": "new"}).status_code == 200)
+            until(lambda: client.get("/readyz").status_code == 200)
