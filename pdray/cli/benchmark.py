@@ -162,8 +162,9 @@ def _serve(out: Path, scale: float) -> dict[str, Any]:
         port = probe.getsockname()[1]
     place = benchmark.workspace(out / "serve", spec, benchmark.IMAGES)
     settings = load({"workspace": str(place), "serve_port": port})
+    alone = benchmark.alone(settings, index_target(settings))
     with measured(settings) as serving:
-        return benchmark.run(settings, index_target(settings), serving, max(1.0, 4.0 * scale))
+        return benchmark.run(alone, serving, max(1.0, 4.0 * scale))
 
 
 _MEASURES: dict[str, Callable[[Path, float], dict[str, Any]]] = {

@@ -11,6 +11,7 @@ from pdray.serve.gate import Gate, Keys
 from pdray.serve.happenings import Happenings
 from pdray.serve.launching import Launcher
 from pdray.serve.observing import Observed
+from pdray.serve.picturing import Pictured
 from pdray.serve.recalling import Recalled
 from pdray.serve.routes import collections, events, exports, images, models, runs, search, states
 
@@ -27,6 +28,7 @@ def build_app(engine: Engine, dist: Path | None = None) -> FastAPI:
     )
     app.state.engine = engine
     problems.install(app)
+    app.add_middleware(Pictured, engine=engine)
     app.add_middleware(Recalled, engine=engine)
     app.add_middleware(Gate, settings=engine.settings)
     app.add_middleware(Observed)  # the one added last is outermost

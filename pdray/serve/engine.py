@@ -251,6 +251,11 @@ class Engine:
             known[collection, field] = found
         return found
 
+    def shown(self, id: str) -> Mapping[str, Any] | None:
+        """What is known of an image that was just found, in a collection that still serves."""
+        payload = self._shown.get(self.version, id)
+        return payload if payload and payload.get("collection") in self._serving else None
+
     def thumbnail(self, payload: Mapping[str, Any]) -> bytes:
         """The JPEG of a point's thumbnail. Raises OSError where it can't be read."""
         place = payload["thumb"]
@@ -259,7 +264,7 @@ class Engine:
     def image(self, id: str, with_vector: bool = False) -> Stored:
         """One image of any collection. Raises Problem where there is none."""
         serving, version = self.collections(), self.version
-        if not with_vector and (payload := self._shown.get(version, id)) is not None:
+        if not with_vector and (payload := self.shown(id)) is not None:
             return Stored(id, dict(payload))
         for collection in {spec.space: name for name, spec in serving.items()}.values():
             for stored in self.index(collection).retrieve([id], with_vector):

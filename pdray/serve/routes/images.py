@@ -1,6 +1,7 @@
 """Images: browse, show, thumbnail, original, similar."""
 
 import hashlib
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -78,6 +79,16 @@ def router(engine: Engine) -> APIRouter:
 
 def _thumbnail(engine: Engine, id: str, headers: Any, version: str | None) -> Response:
     payload = engine.image(id).payload
+    return picture(payload, headers, version, lambda: engine.thumbnail(payload))
+
+
+def picture(
+    payload: Mapping[str, Any],
+    headers: Mapping[str, str],
+    version: str | None,
+    read: Callable[[], bytes],
+) -> Response:
+    """A thumbnail as it goes out. Raises Problem where there is none, or it can't be read."""
     place = payload.get("thumb")
     if not place:
         raise Problem(404, "no-thumbnail", "This image has no thumbnail.")
@@ -88,7 +99,7 @@ def _thumbnail(engine: Engine, id: str, headers: Any, version: str | None) -> Re
     if etag in headers.get("if-none-match", ""):
         return Response(status_code=304, headers=more)
     try:
-        data = engine.thumbnail(payload)
+        data = read()
     except OSError as error:
         raise Problem(404, "no-thumbnail", f"The thumbnail can't be read: {error}.") from error
     more["X-Content-Type-Options"] = "nosniff"
