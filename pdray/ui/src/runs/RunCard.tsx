@@ -153,7 +153,7 @@ export function Commands({ run }: { run: Run }) {
             {t("runs.cancelNo")}
           </Button>
           <Button
-            color="red.8"
+            color="red.9"
             onClick={() => {
               setSure(false);
               ask("cancel");
