@@ -5,6 +5,7 @@ little to do, so that only one starts Ray.
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from pdray.catalog import lease, runs
 from pdray.catalog.catalog import Catalog
 from pdray.config import environment_of, load
 from pdray.index.following import follower
+from pdray.index.owner import owned_by
 from pdray.ingest.run import index_target
+from pdray.ingest.upkeep import compact
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
 from pdray.serve.launching import Wish
@@ -105,10 +108,11 @@ def test_a_run_beside_the_server_is_seen_as_it_goes_on_and_searchable_at_once(
     ]
     resumed = after(client, seen[0]["id"])
     assert [one["id"] for one in resumed[: len(seen) - 1]] == [one["id"] for one in seen[1:]]
+    (tmp_path / "broken.jpg").unlink()  # so that there is no work for another Ray
     retried = client.post(f"{API}/runs/{begun['id']}/retry")
     assert retried.status_code == 201, retried.text
     assert retried.json()["retry_failed"] is True
-    assert ended(client, retried.json())["counts"]["failed"] == 1
+    assert ended(client, retried.json())["counts"]["unchanged"] == 30
     assert client.get(f"{API}/runs/{begun['id']}/failures").json()["total"] == 0
 
 
@@ -251,10 +255,23 @@ def test_settings_reach_a_run_whole_and_their_secrets_only_by_its_environment(
     assert "hidden" not in " ".join(words)
 
 
+def test_a_compaction_beside_the_server_leaves_the_index_to_it(
+    client: TestClient, made: Made
+) -> None:
+    settings = settings_of(made)
+    done = compact(settings, index_target(settings), settle_seconds=0)
+    assert done.notes == []
+    found = client.get(f"{API}/images", params={"limit": 100}).json()["images"]
+    assert len(found) == made.count
+
+
 def test_who_follows_an_index_can_be_told_until_it_ends(made: Made, tmp_path: Path) -> None:
     settings = settings_of(made, state_dir=str(tmp_path))
     target = index_target(settings)
     assert follower(target) is None
     with Engine(settings, target):
         assert "process" in str(follower(target))
+        assert owned_by(tmp_path / "index") is not None
+        assert owned_by(tmp_path) is None
     assert follower(target) is None
+    assert follower(replace(target, url="http://there")) is None
