@@ -303,17 +303,17 @@ def demo(
         Path | None, typer.Option("--images", metavar="DIR", help="Your own images.")
     ] = None,
     once: Annotated[
-        bool, typer.Option("--once", help="End after the searches (as it does now anyway).")
+        bool, typer.Option("--once", help="End after the searches, without the page.")
     ] = False,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to put it.")] = Path(
         "demo"
     ),
     count: Annotated[int, typer.Option("--count", min=10, help="Scenes of the sample.")] = 1000,
 ) -> None:
-    """Make a sample collection (or take your images), index it and search it."""
+    """Make a sample collection (or take your images), index it, search it, look at it."""
     from pdray.cli.demo import run_demo
 
-    run_demo(images, out, count)
+    run_demo(images, out, count, once)
 
 
 @app.command()

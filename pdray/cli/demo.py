@@ -1,5 +1,8 @@
-"""`pdray demo`: a collection, an index and three searches, so that one command shows it all."""
+"""`pdray demo`: a collection, an index, three searches and the page: one command shows it all."""
 
+import subprocess
+import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +13,15 @@ from pdray.cli.indexing import indexed, show
 from pdray.cli.output import console
 from pdray.cli.searching import draw, towers
 from pdray.cli.searching import show as show_answer
+from pdray.cli.serving import free_port, serve
 from pdray.config import DEFAULT_MODEL, Settings, load
-from pdray.errors import ModelUnavailable
-from pdray.ingest.run import Options
+from pdray.errors import IngestError, ModelUnavailable
+from pdray.ingest.maintain import status
+from pdray.ingest.run import Options, index_target
 from pdray.models.resolve import resolve
 from pdray.samples.collection import write_collection
 from pdray.search.query import Query, search
+from pdray.serve.reaching import reach
 
 _SAMPLE_QUERIES = (
     "a purple heart on a black background",
@@ -26,7 +32,7 @@ _OWN_QUERIES = ("people outdoors", "a landscape with water", "something red")
 _SEED = 2026
 
 
-def run_demo(images: Path | None, out: Path, count: int) -> None:
+def run_demo(images: Path | None, out: Path, count: int, once: bool) -> None:
     """The command."""
     folder = images or out / "images"
     if images is None:
@@ -37,8 +43,52 @@ def run_demo(images: Path | None, out: Path, count: int) -> None:
     # A workspace for each folder: what one demo indexed must not turn up in the next.
     workspace = out / (f"workspace-{images.resolve().name}" if images else "workspace")
     settings = load({"workspace": str(workspace), "model": model})
-    show(indexed(settings, [str(folder)], Options()))
-    _search(settings, out, _SAMPLE_QUERIES if images is None else _OWN_QUERIES)
+    queries = _SAMPLE_QUERIES if images is None else _OWN_QUERIES
+    if once:
+        show(indexed(settings, [str(folder)], Options()))
+        _search(settings, out, queries)
+        _more(workspace, out)
+        return
+    settings = replace(settings, serve=replace(settings.serve, port=free_port(settings)))
+    serve(settings, lambda url, ending: _beside(settings, folder, out, queries, url, ending))
+
+
+def _beside(
+    settings: Settings,
+    folder: Path,
+    out: Path,
+    queries: tuple[str, ...],
+    url: str,
+    ending: threading.Event,
+) -> None:
+    """Indexes while the page shows it, then searches."""
+    console.print(f"Watch it being indexed at [bold]{url}/runs[/]", soft_wrap=True)
+    words = ["index", str(folder), "-w", settings.workspace, "--model", str(settings.model)]
+    run = subprocess.Popen([sys.executable, "-m", "pdray", *words])
+    while run.poll() is None:
+        if ending.wait(0.1):
+            run.terminate()  # it finishes what it has in hand
+            run.wait()
+            return
+    if run.returncode:
+        raise IngestError("The demo ends here, because its images could not be indexed.")
+    while _waiting(settings) and not ending.wait(0.2):
+        pass  # the server brings in what the run committed
+    _search(settings, out, queries)
+    _more(Path(settings.workspace), out)
+    console.print(
+        f"\n[bold]Look at your images: {url}[/]  (the API: {url}/docs). Ctrl-C ends it.",
+        soft_wrap=True,
+    )
+
+
+def _waiting(settings: Settings) -> bool:
+    """Whether the index lacks any of what is committed."""
+    found = status(settings, index_target(settings), reach)["collections"]
+    return any(one["pending"] != 0 for one in found)
+
+
+def _more(workspace: Path, out: Path) -> None:
     console.print(f"\nThe contact sheets are in [bold]{escape(str(out))}[/]. Now try:")
     console.print(
         f'  [bold].venv/bin/pdray search -w {escape(str(workspace))} "what you look for"[/]'

@@ -22,9 +22,10 @@ _FEW = 20  # up to so many failures a person sees them all
 def run_status(flags: dict[str, Any], as_json: bool) -> None:
     """The command `status`."""
     from pdray.ingest.maintain import status
+    from pdray.serve.reaching import reach
 
     settings = load(flags)
-    found = status(settings, index_target(settings))
+    found = status(settings, index_target(settings), reach)
     if as_json:
         print_json(found)
         return
@@ -126,9 +127,10 @@ def _say_what_is_tried(groups: "list[Group]", failed: int) -> None:
 def run_verify(flags: dict[str, Any], as_json: bool) -> None:
     """The command `verify`."""
     from pdray.ingest.maintain import verify
+    from pdray.serve.reaching import reach
 
     settings = load(flags)
-    found = verify(settings, index_target(settings))
+    found = verify(settings, index_target(settings), reach)
     if as_json:
         print_json({**asdict(found), "agrees": found.agrees})
     elif found.agrees:

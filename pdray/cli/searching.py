@@ -18,11 +18,11 @@ from pdray.errors import UsageError
 from pdray.images.errors import ImageError
 from pdray.images.examine import decode_pixels
 from pdray.index.filters import Filter
-from pdray.index.opening import open_index
 from pdray.ingest.maintain import serving
 from pdray.ingest.run import index_target
 from pdray.records import Hit
 from pdray.search.query import Answer, Query, Towers, search, search_many
+from pdray.serve.reaching import reach
 
 if TYPE_CHECKING:
     from pdray.models.encoder import DualEncoder
@@ -70,7 +70,7 @@ def towers(settings: Settings, catalog: Catalog, wanted: list[Query]) -> Iterato
     """The collection's index, and its encoder where these queries need one, for the block."""
     spec = serving(catalog, settings.collection).spec
     # The index first: where it can't be had, nobody should wait for a model.
-    with open_index(index_target(settings), spec.space, spec.dim) as index:
+    with reach(index_target(settings), spec.space, spec.dim) as index:
 
         @cache
         def encoder() -> "DualEncoder":

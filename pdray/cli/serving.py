@@ -3,6 +3,7 @@
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from pdray.cli.output import print_json, stderr
@@ -14,16 +15,8 @@ def run_serve(flags: dict[str, Any], as_json: bool) -> None:
     """The command."""
     settings = load(flags)
     _check_port(settings)
-    from pdray.serve import gate
 
-    gate.check(settings)
-    ending = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ending.set())
-
-    def ready(url: str) -> None:
-        if why := ready_or_not(url, ending):
-            stderr.print(f"[yellow]Note:[/] not ready yet: {why}", markup=True)
+    def ready(url: str, _: threading.Event) -> None:
         if as_json:
             print_json({"url": url})
         else:
@@ -31,11 +24,38 @@ def run_serve(flags: dict[str, Any], as_json: bool) -> None:
                 f"Search at [bold]{url}[/] (API: {url}/docs). Ctrl-C ends it.", soft_wrap=True
             )
 
+    serve(settings, ready)
+
+
+def serve(settings: Settings, ready: Callable[[str, threading.Event], None]) -> None:
+    """Serves until Ctrl-C or SIGTERM, which set the event that `ready` gets with the URL."""
+    from pdray.serve import gate
+
+    gate.check(settings)
+    ending = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ending.set())
+
+    def told(url: str) -> None:
+        if why := ready_or_not(url, ending):
+            stderr.print(f"[yellow]Note:[/] not ready yet: {why}", markup=True)
+        ready(url, ending)
+
     stderr.print("Starting ...")
     from pdray.serve.compose import run
     from pdray.serve.waiting import ready_or_not
 
-    run(settings, ready, ending)
+    run(settings, told, ending)
+
+
+def free_port(settings: Settings) -> int:
+    """The port of the settings, or any that is free where something runs there."""
+    try:
+        _check_port(settings)
+    except UsageError:
+        with socket.create_server((settings.serve.host, 0)) as probe:
+            return int(probe.getsockname()[1])
+    return settings.serve.port
 
 
 def _check_port(settings: Settings) -> None:

@@ -8,9 +8,12 @@ All in one run, because machines differ and are shared: only ratios carry over.
     loop               transformers as its documentation shows it: PIL, CLIPImageProcessor, fp32
 """
 
+import json
 import multiprocessing
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -27,8 +30,7 @@ from pdray.catalog import attempts
 from pdray.catalog.catalog import Catalog
 from pdray.catalog.units import Item, Unit, cut
 from pdray.catalog.view import KnownContents
-from pdray.config import load
-from pdray.ingest.run import Options, index
+from pdray.errors import IngestError
 from pdray.ingest.stages import Job, build_encoder, decode, embed
 from pdray.models.plain_loop import images_per_second
 from pdray.models.resolve import resolve
@@ -168,16 +170,27 @@ def _measure(job: Job, units: list[Unit]) -> tuple[float, float]:
 
 
 def steady(folder: Path, model: str, workspace: Path, precision: str = "auto") -> Steady:
-    """A whole `pdray index` into a fresh workspace."""
+    """A whole `pdray index` into a fresh workspace, as a process of its own: so the memory is its
+    own too. Raises IngestError where it fails.
+    """
     shutil.rmtree(workspace, ignore_errors=True)
-    settings = load({"workspace": str(workspace), "model": model, "precision": precision})
-    report = index(settings, [str(folder)], Options())
+    words = ["index", str(folder), "-w", str(workspace), "--model", model, "--json"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "pdray", *words],
+        env={**os.environ, "PDRAY_PRECISION": precision},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode:
+        raise IngestError(f"The measured run failed: {ended.stderr.strip()[-300:]}")
+    report = json.loads(ended.stdout)
     return Steady(
-        report.read,
-        report.read / report.steady_seconds,
-        report.startup_seconds,
-        report.seconds,
-        report.peak_bytes,
+        report["read"],
+        report["read"] / report["steady_seconds"],
+        report["startup_seconds"],
+        report["seconds"],
+        report["peak_bytes"],
     )
 
 

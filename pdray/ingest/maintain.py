@@ -11,11 +11,13 @@ from pdray.catalog.view import connect, live_records, live_versions, load_live
 from pdray.config import Settings
 from pdray.errors import CatalogError, IndexUnavailable
 from pdray.index.opening import open_index, rebuild_index
+from pdray.index.protocol import Index
 from pdray.index.target import IndexTarget
 from pdray.ingest.project import Projector, waiting
 from pdray.records import ImageRecord
 
 _SHOWN = 20
+Reach = Callable[..., Index]  # as open_index
 
 
 def serving(catalog: Catalog, collection: str) -> pointer.Pointer:
@@ -29,18 +31,20 @@ def serving(catalog: Catalog, collection: str) -> pointer.Pointer:
     return found
 
 
-def status(settings: Settings, target: IndexTarget) -> dict[str, Any]:
+def status(settings: Settings, target: IndexTarget, reach: Reach = open_index) -> dict[str, Any]:
     """What is in the workspace, collection by collection."""
     catalog = Catalog.open(settings.workspace)
     names = catalog.collections()
     return {
         "workspace": catalog.store.url,
         "index": target.place,
-        "collections": [_collection_status(catalog, name, target) for name in names],
+        "collections": [_collection_status(catalog, name, target, reach) for name in names],
     }
 
 
-def _collection_status(catalog: Catalog, name: str, target: IndexTarget) -> dict[str, Any]:
+def _collection_status(
+    catalog: Catalog, name: str, target: IndexTarget, reach: Reach
+) -> dict[str, Any]:
     serving_now = pointer.current(catalog, name)
     with connect() as con:
         load_live(con, catalog, name, ["uri", "seq", "status"])
@@ -50,7 +54,7 @@ def _collection_status(catalog: Catalog, name: str, target: IndexTarget) -> dict
     if serving_now:
         try:
             spec = serving_now.spec
-            with open_index(target, spec.space, spec.dim, wait_seconds=2.0) as index:
+            with reach(target, spec.space, spec.dim, wait_seconds=2.0) as index:
                 points = index.count(name)
                 parts, _ = waiting(catalog, name, index.ledger.applied())
                 pending = sum(by_part.get(part, 0) for part in parts)
@@ -96,7 +100,7 @@ class Agreement:
         return not (self.missing or self.surplus or self.outdated or self.shared_ids)
 
 
-def verify(settings: Settings, target: IndexTarget) -> Agreement:
+def verify(settings: Settings, target: IndexTarget, reach: Reach = open_index) -> Agreement:
     """Compares ids and versions of live rows and points."""
     catalog = Catalog.open(settings.workspace)
     name = settings.collection
@@ -110,7 +114,7 @@ def verify(settings: Settings, target: IndexTarget) -> Agreement:
             _example(result, f"{uri} shares its id {image_id} with another image")
         wanted[image_id] = (uri, *rest)
     fields = ["uri", "version", "seq", "content_id"]
-    with open_index(target, spec.space, spec.dim) as index:
+    with reach(target, spec.space, spec.dim) as index:
         for point, payload in index.scroll(name, fields):
             result.points += 1
             expected = wanted.pop(point, None)

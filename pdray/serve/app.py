@@ -22,6 +22,9 @@ def build_app(engine: Engine, dist: Path | None = None) -> FastAPI:
         title="pdray",
         version=pdray.__version__,
         description=f"Image search by words, by example, by metadata.\n{events.ABOUT}",
+        # The page brings its own: FastAPI's loads its scripts from another host.
+        docs_url=None if page.is_built(dist) else "/docs",
+        redoc_url=None,
     )
     app.state.engine = engine
     problems.install(app)

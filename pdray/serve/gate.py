@@ -150,7 +150,7 @@ class Gate:
 
 def _guarded(path: str) -> bool:
     """The API; the page and its scripts are nobody's secret."""
-    return path not in _OPEN and path.startswith(("/api/", "/metrics", "/openapi.json", "/docs"))
+    return path not in _OPEN and path.startswith(("/api/", "/metrics", "/openapi.json"))
 
 
 def _check_origin(headers: Headers) -> None:

@@ -44,16 +44,22 @@ class _Files(StaticFiles):
             # Below /api a person means the API, and a missing file is missing.
             if error.status_code != 404 or path.startswith("api/") or "." in path:
                 raise
-            response = await super().get_response("index.html", scope)
+            place = "docs.html" if path == "docs" else "index.html"
+            response = await super().get_response(place, scope)
         kept = "max-age=31536000, immutable" if path.startswith(_ASSETS) else "no-cache"
         response.headers.update({"Cache-Control": kept, **_HEADERS})
         return response
 
 
+def is_built(dist: Path | None = None) -> bool:
+    """Whether there is a page, and with it the API's documentation at /docs."""
+    return ((dist or DIST) / "index.html").is_file()
+
+
 def add(app: FastAPI, dist: Path | None = None) -> None:
     """Serves the page at every path that is not the API's. Add it last."""
     folder = dist or DIST
-    if (folder / "index.html").is_file():
+    if is_built(folder):
         app.mount("/", _Files(directory=folder, html=True), name="page")
         return
 

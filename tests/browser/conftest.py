@@ -3,17 +3,19 @@
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from pdray.config import load
+from pdray.config import Settings
 from pdray.ingest.run import index_target
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
 from pdray.serve.page import DIST
-from tests.served import Made, make
+from tests.served import Made, copied, make, settings_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = DIST.parent / "node_modules" / "axe-core" / "axe.min.js"
@@ -26,11 +28,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return make(tmp_path_factory.mktemp("browsed"))
 
 
-@pytest.fixture(scope="session")
-def server(made: Made) -> Iterator[str]:
-    """Its address. The API runs in this process, without Ray."""
+@contextmanager
+def served(settings: Settings) -> Iterator[str]:
+    """The address of a server. The API runs in this process, without Ray."""
     assert (DIST / "index.html").is_file(), "The page isn't built: run make ui."
-    settings = load({"workspace": str(made.workspace)}, environ={}, cwd=made.workspace)
     with Engine(settings, index_target(settings)) as engine:
         config = uvicorn.Config(build_app(engine), host="127.0.0.1", port=0, log_level="warning")
         server = uvicorn.Server(config)
@@ -40,6 +41,13 @@ def server(made: Made) -> Iterator[str]:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
             server.should_exit = True
             thread.join()
+
+
+@pytest.fixture(scope="session")
+def server(made: Made) -> Iterator[str]:
+    """The address of the one that most tests look at."""
+    with served(settings_of(made)) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -75,3 +83,11 @@ def page(chromium: Browser, server: str) -> Iterator[Page]:
 def axe() -> str:
     """The script that looks for what people who can't see or point stumble over."""
     return AXE.read_text("utf-8")
+
+
+@pytest.fixture
+def keyed(made: Made, tmp_path: Path) -> Iterator[str]:
+    """The address of a server that asks for a key."""
+    own = copied(made, tmp_path)
+    with served(settings_of(own, serve_read_key="look", serve_write_key="change")) as url:
+        yield url

@@ -94,7 +94,28 @@ def test_nothing_is_asked_of_any_other_host(page: Page, server: str) -> None:
     page.on("request", lambda request: asked.append(request.url))
     page.goto("/")
     page.goto(f"/?image={tiles(page)[0]}")
-    page.wait_for_load_state("networkidle")
+    page.get_by_role("region", name="Similar images").locator("a").first.wait_for()
+    page.goto("/docs")
+    page.get_by_text("/api/v1/search/batch").first.wait_for()
     assert len(asked) > 10
     others = [url for url in asked if not url.startswith((server, "data:", "blob:", "ws://127."))]
     assert not others
+
+
+def test_a_server_that_asks_for_a_key_is_given_it_once(page: Page, keyed: str) -> None:
+    page.goto(keyed)
+    key = page.get_by_role("textbox", name="Key")
+    key.fill("wrong")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_text("This key isn't known here.")).to_be_visible()
+    key.fill("look")
+    page.get_by_role("button", name="Continue").click()
+    # Images are fetched with the key, which no address holds.
+    expect(page.locator("[data-id] img").first).to_have_attribute("src", re.compile("^blob:"))
+    page.reload()
+    tiles(page)
+    assert "look" not in page.url
+    page.goto(f"{keyed}/runs")
+    page.get_by_role("textbox", name="Folders, archives or addresses").fill("/none")
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_text("This key may only look")).to_be_visible()

@@ -3,7 +3,7 @@ import { IconMapQuestion } from "@tabler/icons-react";
 import { useTranslation } from "react-i18next";
 import { Link, Route, Switch } from "wouter";
 
-import { Library } from "./Library";
+import { Library } from "./library/Library";
 import { RunPage } from "./runs/RunPage";
 import { RunsPage } from "./runs/RunsPage";
 import { useRunEvents } from "./runs/useRuns";

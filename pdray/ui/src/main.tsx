@@ -1,9 +1,7 @@
 import "@mantine/core/styles.css";
-import "@mantine/notifications/styles.css";
 import "./styles.css";
 
 import { MantineProvider } from "@mantine/core";
-import { Notifications } from "@mantine/notifications";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
@@ -27,12 +25,12 @@ const client = new QueryClient({
 });
 onReturn(() => void client.invalidateQueries());
 
+history.scrollRestoration = "manual"; // each list keeps its own place
 await startLanguages();
 createRoot(document.getElementById("root")!).render(
   <StrictMode>
     <MantineProvider theme={theme} defaultColorScheme="auto">
       <QueryClientProvider client={client}>
-        <Notifications position="bottom-center" />
         <App />
       </QueryClientProvider>
     </MantineProvider>

@@ -17,8 +17,10 @@ import type { Feed, Picture, Section, Snapshot } from "./feed";
 import styles from "./grid.module.css";
 import { spanName } from "./spans";
 import { Scrubber } from "./Scrubber";
+import { useMoving } from "./moving";
+import { useLoading, useSteadyPlace } from "./place";
 import { Tile } from "./Tile";
-import { anchorAt, heightOfAnchor, type Item, itemAt, layOut, type Layout } from "./layout";
+import { type Item, layOut } from "./layout";
 import type { Measure } from "./justify";
 
 interface Props {
@@ -27,11 +29,11 @@ interface Props {
   hrefOf: (picture: Picture) => string;
   onOpen: (picture: Picture) => void;
   onLike: (picture: Picture) => void;
+  /** The image that is open over the grid: where it closes, the grid shows it. */
+  open: string | null;
   label: string;
 }
 
-const LOOK_MS = 80;
-const READING = 12; // pixels a millisecond: what a hand on the scroll bar passes faster isn't loaded
 const ROW = { phone: 118, laptop: 190, wide: 220 };
 
 function measureOf(width: number): Measure {
@@ -44,7 +46,7 @@ function measureOf(width: number): Measure {
 }
 
 /** A justified grid over a feed. The window scrolls it; what isn't near the window isn't there. */
-export function Grid({ feed, snapshot, hrefOf, onOpen, onLike, label }: Props) {
+export function Grid({ feed, snapshot, hrefOf, onOpen, onLike, open, label }: Props) {
   const { ref, width } = useElementSize();
   const holder = useRef<HTMLDivElement>(null);
   const measure = useMemo(() => measureOf(width), [width]);
@@ -76,9 +78,18 @@ export function Grid({ feed, snapshot, hrefOf, onOpen, onLike, label }: Props) {
   useLoading(feed, layout, margin);
 
   const [active, setActive] = useState<string | null>(null);
-  const reachable = active ?? snapshot.sections[0]?.images[0]?.id ?? null;
   const focus = useCallback((picture: Picture) => setActive(picture.id), []);
-  const move = useMoving(feed, layout, margin, setActive);
+  const { move, reveal } = useMoving(feed, layout, margin, setActive);
+  const left = useRef<string | null>(null);
+  useEffect(() => {
+    const place = open === null && left.current ? feed.find(left.current) : null;
+    const picture = place && feed.at(place);
+    left.current = open;
+    if (picture) reveal(picture);
+  }, [open, feed, reveal]);
+
+  const lines = virtualizer.getVirtualItems().flatMap(({ index }) => items[index] ?? []);
+  const reachable = reachableOf(lines, snapshot.sections, active);
 
   return (
     <div ref={ref}>
@@ -91,9 +102,7 @@ export function Grid({ feed, snapshot, hrefOf, onOpen, onLike, label }: Props) {
         aria-busy={snapshot.state === "loading"}
         onKeyDown={(event) => move(event, onLike)}
       >
-        {virtualizer.getVirtualItems().map(({ index }) => {
-          const item = items[index];
-          if (!item) return null;
+        {lines.map((item) => {
           const section = snapshot.sections[item.section]!;
           return (
             <Line
@@ -110,6 +119,20 @@ export function Grid({ feed, snapshot, hrefOf, onOpen, onLike, label }: Props) {
       )}
     </div>
   );
+}
+
+/** The image that Tab comes to: the one that was, or the first that is there. */
+function reachableOf(
+  lines: readonly Item[],
+  sections: readonly Section[],
+  active: string | null,
+): string | null {
+  const there = lines.flatMap((item) =>
+    item.kind === "row"
+      ? (sections[item.section]?.images.slice(item.row.start, item.row.end) ?? [])
+      : [],
+  );
+  return there.some((one) => one.id === active) ? active : (there[0]?.id ?? null);
 }
 
 interface LineProps {
@@ -184,177 +207,6 @@ const Line = memo(function Line({ item, section, measure, reachable, ...does }: 
     }
   }
 });
-
-/** What is at the top of the window stays there when heights above it change. */
-function useSteadyPlace(layout: Layout, margin: number, feed: Feed) {
-  const before = useRef<{ layout: Layout; margin: number; feed: Feed } | null>(null);
-  useLayoutEffect(() => {
-    const old = before.current;
-    before.current = { layout, margin, feed };
-    if (layout.items.length === 0) return;
-    if (old?.feed !== feed || old.layout.items.length === 0) {
-      window.scrollTo({ top: feed.scroll });
-      return;
-    }
-    const y = window.scrollY + HEADER_LINE - old.margin;
-    if (y <= HEADER_LINE || old.layout === layout) return;
-    const anchor = anchorAt(old.layout, y);
-    const now = anchor && heightOfAnchor(layout, anchor);
-    if (now === null || now === undefined) return;
-    const shift = now + margin - (y + old.margin);
-    if (Math.abs(shift) >= 1) window.scrollBy({ top: shift, behavior: "instant" });
-  }, [layout, margin, feed]);
-  useEffect(() => {
-    const note = () => {
-      feed.scroll = window.scrollY;
-    };
-    window.addEventListener("scroll", note, { passive: true });
-    return () => window.removeEventListener("scroll", note);
-  }, [feed]);
-}
-
-const HEADER_LINE = 70; // below the fixed header
-
-/** Loads the blocks that the window comes near. */
-function useLoading(feed: Feed, layout: Layout, margin: number) {
-  useEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let alive = true;
-    const look = () => {
-      const { items } = layout;
-      if (!alive || items.length === 0) return;
-      const high = window.innerHeight;
-      const y = window.scrollY - margin;
-      let near: number | null = null;
-      for (let at = itemAt(items, y - high / 2); at < items.length; at++) {
-        const item = items[at]!;
-        if (item.top > y + 4 * high) break;
-        near ??= item.section;
-        if (item.kind === "block") {
-          const key = feed.read().sections[item.section]?.key;
-          if (key !== undefined) void feed.more(key);
-        }
-      }
-      if (near !== null) feed.forget(near);
-    };
-    let seen = { y: window.scrollY, at: performance.now() };
-    const later = () => {
-      const now = { y: window.scrollY, at: performance.now() };
-      const speed = Math.abs(now.y - seen.y) / Math.max(1, now.at - seen.at);
-      if (now.at - seen.at > LOOK_MS) {
-        seen = now;
-        if (speed < READING) {
-          clearTimeout(timer);
-          look();
-          return;
-        }
-      }
-      clearTimeout(timer);
-      timer = setTimeout(look, LOOK_MS);
-    };
-    timer = setTimeout(look, 0);
-    window.addEventListener("scroll", later, { passive: true });
-    window.addEventListener("resize", later);
-    return () => {
-      alive = false;
-      clearTimeout(timer);
-      window.removeEventListener("scroll", later);
-      window.removeEventListener("resize", later);
-    };
-  }, [feed, layout, margin]);
-}
-
-/** Arrow keys: left and right along the list, up and down to what is above and below. */
-function useMoving(
-  feed: Feed,
-  layout: Layout,
-  margin: number,
-  setActive: (id: string) => void,
-) {
-  const wanted = useRef<string | null>(null);
-  const reveal = useCallback(
-    (picture: Picture) => {
-      const place = feed.find(picture.id);
-      if (!place) return;
-      const { items } = layout;
-      const found = items.find(
-        (one) =>
-          one.kind === "row" &&
-          one.section === place.section &&
-          one.row.start <= place.index &&
-          place.index < one.row.end,
-      );
-      if (!found) return;
-      const top = found.top + margin;
-      const above = window.scrollY + HEADER_LINE + 10;
-      const below = window.scrollY + window.innerHeight - 10;
-      if (top < above) window.scrollTo({ top: top - HEADER_LINE - 10 });
-      else if (top + found.height > below) {
-        window.scrollTo({ top: top + found.height - window.innerHeight + 10 });
-      }
-      setActive(picture.id);
-      wanted.current = picture.id;
-      // The row may be drawn only in the next frame.
-      requestAnimationFrame(() => requestAnimationFrame(() => focusOn(picture.id)));
-    },
-    [feed, layout, margin, setActive],
-  );
-  return useCallback(
-    (event: React.KeyboardEvent, onLike: (picture: Picture) => void) => {
-      const id = (event.target as HTMLElement).dataset?.id;
-      const place = id ? feed.find(id) : null;
-      if (!place || event.metaKey || event.ctrlKey || event.altKey) return;
-      const to = target(feed, layout, place, event.key);
-      if (event.key === "s") {
-        const picture = feed.at(place);
-        if (picture) onLike(picture);
-      } else if (to === "before" || to === "after") {
-        event.preventDefault();
-        void feed.step(place, to === "after" ? 1 : -1).then((found) => found && reveal(found));
-      } else if (to) {
-        event.preventDefault();
-        reveal(to);
-      }
-    },
-    [feed, layout, reveal],
-  );
-}
-
-function focusOn(id: string) {
-  document
-    .querySelector<HTMLElement>(`[data-id="${CSS.escape(id)}"]`)
-    ?.focus({ preventScroll: true });
-}
-
-function target(
-  feed: Feed,
-  layout: Layout,
-  place: { section: number; index: number },
-  key: string,
-): Picture | "before" | "after" | null {
-  if (key === "ArrowRight") return "after";
-  if (key === "ArrowLeft") return "before";
-  if (key === "Home") return feed.at({ section: 0, index: 0 });
-  if (key !== "ArrowDown" && key !== "ArrowUp") return null;
-  const rows = layout.items.filter((one) => one.kind === "row");
-  const at = rows.findIndex(
-    ({ section, row }) =>
-      section === place.section && row.start <= place.index && place.index < row.end,
-  );
-  const here = rows[at];
-  const next = rows[at + (key === "ArrowDown" ? 1 : -1)];
-  if (!here || !next) return null;
-  const left = here.row.widths.slice(0, place.index - here.row.start).reduce((a, b) => a + b, 0);
-  const centre = left + here.row.widths[place.index - here.row.start]! / 2;
-  let passed = 0;
-  let column = 0;
-  for (const [index, width] of next.row.widths.entries()) {
-    column = index;
-    passed += width;
-    if (passed >= centre) break;
-  }
-  return feed.at({ section: next.section, index: next.row.start + column });
-}
 
 export function useSnapshot(feed: Feed): Snapshot {
   return useSyncExternalStore(feed.subscribe, feed.read);

@@ -114,7 +114,10 @@ export class Feed {
         this.cursors.set(sections[0].key, got.next);
         sections[0] = { ...sections[0], images: got.images, done: got.next === null };
       }
-      this.change({ sections, total: plan.total, notes: got?.notes ?? [], state: "ready" });
+      const [head] = sections;
+      const mean = meanAspect(head?.images ?? []);
+      const notes = got?.notes ?? [];
+      this.change({ sections, total: plan.total, notes, state: "ready", error: null, mean });
     } catch {
       // what is there is better than nothing; the next change tries again
     }

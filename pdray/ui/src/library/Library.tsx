@@ -1,0 +1,171 @@
+import { Button, Drawer, VisuallyHidden } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
+import { useCallback, useEffect, useState } from "react";
+import { useTranslation } from "react-i18next";
+
+import { ApiProblem } from "../api/client";
+import { Detail } from "../detail/Detail";
+import { FilterPanel } from "../filters/FilterPanel";
+import type { Picture } from "../grid/feed";
+import { Grid, useSnapshot } from "../grid/Grid";
+import { DropZone } from "../search/DropZone";
+import { SearchBox } from "../search/SearchBox";
+import { Header } from "../shell/Header";
+import { StateOf } from "../shell/StateOf";
+import { keepDropped } from "../state/dropped";
+import { useExample, useFeed } from "../state/feeds";
+import { ALL, isRanked, useView, type View } from "../state/url";
+import { Bar } from "./Bar";
+import styles from "./library.module.css";
+import { Nothing, Waiting } from "./Nothing";
+import { useFresh, useWaiting } from "./useFresh";
+
+/** Looking: the search box, the conditions, the grid, and one image over it. */
+export function Library() {
+  const { t } = useTranslation();
+  const { view, go, hrefOf } = useView();
+  const feed = useFeed(view);
+  const snapshot = useSnapshot(feed);
+  const example = useExample(view);
+  const wide = useMediaQuery("(min-width: 1000px)", window.innerWidth >= 1000);
+  const [filters, setFilters] = useState(false);
+
+  const search = useCallback(
+    (changes: Partial<View>) => {
+      window.scrollTo({ top: 0 });
+      go({ image: null, ...changes });
+    },
+    [go],
+  );
+  const pick = useCallback(
+    async (file: File) => {
+      const drop = await keepDropped(file, file.name);
+      search({ ...ALL, collection: view.collection, drop });
+    },
+    [search, view.collection],
+  );
+  const like = useCallback(
+    (picture: Picture) => search({ ...ALL, collection: view.collection, like: picture.id }),
+    [search, view.collection],
+  );
+  const hrefOfPicture = useCallback((picture: Picture) => hrefOf({ image: picture.id }), [hrefOf]);
+  const open = useOpening(go, view);
+  useTitle(view);
+  const fresh = useFresh(feed, view);
+
+  const side = <FilterPanel view={view} onChange={(q) => search({ q })} />;
+  useWaiting(feed, snapshot);
+  // Before anything was indexed there is no collection to look at.
+  const { error } = snapshot;
+  const empty = error instanceof ApiProblem && error.code === "no-collection" && !view.collection;
+  const shown = snapshot.state === "ready" && snapshot.sections.some((one) => one.images.length > 0);
+  return (
+    <>
+      <Header>
+        <SearchBox view={view} example={example} onSearch={search} onPick={(file) => void pick(file)} />
+      </Header>
+      <div
+        className={styles.body}
+        data-filters={(wide && filters) || undefined}
+        data-scrubber={snapshot.sections.length > 2 || undefined}
+      >
+        {wide && filters && (
+          <aside className={styles.side} aria-label={t("filter.title")}>
+            {side}
+          </aside>
+        )}
+        <main id="content">
+          <VisuallyHidden component="h1">{t("grid.label")}</VisuallyHidden>
+          <Bar {...{ view, snapshot, filters }} onFilters={() => setFilters(!filters)} onChange={search} />
+          {snapshot.notes.length > 0 && (
+            <div className={styles.notes} role="status">
+              {snapshot.notes.map((note) => (
+                <p key={note}>{note}</p>
+              ))}
+            </div>
+          )}
+          {snapshot.state === "loading" && <Waiting />}
+          {snapshot.error && !empty && <StateOf error={snapshot.error} onAgain={feed.again} />}
+          {((snapshot.state === "ready" && !shown) || empty) && (
+            <Nothing view={view} onChange={search} />
+          )}
+          {shown && (
+            <Grid
+              key={feed.name}
+              feed={feed}
+              snapshot={snapshot}
+              hrefOf={hrefOfPicture}
+              onOpen={open.open}
+              onLike={like}
+              open={view.image}
+              label={t("grid.label")}
+            />
+          )}
+        </main>
+      </div>
+      {!wide && (
+        <Drawer
+          opened={filters}
+          onClose={() => setFilters(false)}
+          title={t("filter.title")}
+          position="bottom"
+          size="82%"
+          radius="lg"
+          closeButtonProps={{ "aria-label": t("filter.done") }}
+        >
+          {side}
+        </Drawer>
+      )}
+      {view.image && (
+        <Detail
+          id={view.image}
+          feed={feed}
+          hrefOf={(id) => hrefOf({ image: id })}
+          onStep={open.step}
+          onClose={open.close}
+          onLike={like}
+          onFind={(q) => search({ ...ALL, collection: view.collection, q })}
+        />
+      )}
+      {fresh && (
+        <Button className={styles.fresh!} radius="xl" size="sm" onClick={fresh}>
+          {t("bar.fresh")}
+        </Button>
+      )}
+      <DropZone onImage={(file) => void pick(file)} />
+    </>
+  );
+}
+
+/** Opening an image is a step to go back from; going on to the next one is not. */
+function useOpening(go: ReturnType<typeof useView>["go"], view: View) {
+  const [opened, setOpened] = useState(false);
+  const open = useCallback(
+    (picture: Picture) => {
+      setOpened(true);
+      go({ image: picture.id });
+    },
+    [go],
+  );
+  const step = useCallback((id: string) => go({ image: id }, { replace: true }), [go]);
+  const close = useCallback(() => {
+    if (opened) history.back();
+    else go({ image: null }, { replace: true });
+    setOpened(false);
+  }, [opened, go]);
+  useEffect(() => {
+    document.documentElement.style.overflow = view.image ? "hidden" : "";
+    return () => {
+      document.documentElement.style.overflow = "";
+    };
+  }, [view.image]);
+  return { open, step, close };
+}
+
+function useTitle(view: View) {
+  const { t } = useTranslation();
+  useEffect(() => {
+    const what = view.q || (isRanked(view) ? t("search.likeThis") : "");
+    document.title = what ? `${what} · pdray` : "pdray";
+  }, [view, t]);
+}
