@@ -196,6 +196,7 @@ const Line = memo(function Line({ item, section, measure, reachable, ...does }: 
                 height={row.height}
                 href={does.hrefOf(picture)}
                 reachable={picture.id === reachable}
+                like={t("detail.like")}
                 onOpen={does.onOpen}
                 onLike={does.onLike}
                 onFocus={does.onFocus}

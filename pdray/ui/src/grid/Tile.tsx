@@ -1,6 +1,5 @@
 import { IconPhotoSearch } from "@tabler/icons-react";
 import { memo } from "react";
-import { useTranslation } from "react-i18next";
 
 import { useSource } from "../api/source";
 import type { Picture } from "./feed";
@@ -13,6 +12,8 @@ interface Props {
   href: string;
   /** Whether Tab comes to this one: one tile of the grid alone. */
   reachable: boolean;
+  /** Words of the button; they come from the row, since a tile is made often. */
+  like: string;
   onOpen: (picture: Picture) => void;
   onLike: (picture: Picture) => void;
   onFocus: (picture: Picture) => void;
@@ -20,7 +21,6 @@ interface Props {
 
 export const Tile = memo(function Tile(props: Props) {
   const { picture, width, height, href, reachable } = props;
-  const { t } = useTranslation();
   const source = useSource(picture.thumbnail);
   const said = picture.caption ?? picture.title ?? picture.description ?? picture.name;
   return (
@@ -51,8 +51,8 @@ export const Tile = memo(function Tile(props: Props) {
           type="button"
           className={styles.more}
           tabIndex={-1}
-          aria-label={t("tile.like", { name: said })}
-          title={t("detail.like")}
+          aria-label={`${props.like}: ${said}`}
+          title={props.like}
           onClick={() => props.onLike(picture)}
         >
           <IconPhotoSearch size={17} stroke={1.7} aria-hidden />
