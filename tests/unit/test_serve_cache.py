@@ -13,12 +13,17 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from pdray.catalog.catalog import Catalog
+from pdray.config import Settings
+from pdray.ingest.project import Projector
 from pdray.ingest.run import index_target
+from pdray.models.resolve import resolve
 from pdray.serve.app import build_app
 from pdray.serve.cache import Cache, MemoryCache, RedisCache
 from pdray.serve.engine import Engine
 from pdray.serve.version import SeenVersion, Version
-from tests.served import Made, settings_of
+from tests.qdrant_http import QdrantHttp
+from tests.served import Made, commit, copied, settings_of
 
 SEARCH = "/api/v1/search"
 
@@ -179,3 +184,38 @@ def test_what_is_kept_and_what_is_not_can_be_seen(client: TestClient, made: Made
     for _ in range(2):
         sent = client.post(SEARCH, files={"image": ("x.jpg", image, "image/jpeg")})
         assert sent.headers["x-cache"] == "none"
+
+
+def projected(made: Made, settings: Settings) -> None:
+    """Writes what is committed to the index, as a run does where a Qdrant server holds it."""
+    catalog = Catalog.open(settings.workspace)
+    projector = Projector.open(catalog, index_target(settings), resolve("builtin"))
+    projector.catch_up("default")
+    projector.close()
+
+
+def test_with_a_qdrant_server_replicas_name_its_state_alike_and_a_run_changes_it(
+    drawn: Made, tmp_path: Path
+):
+    made = copied(drawn, tmp_path)
+    with QdrantHttp() as qdrant:
+        settings = settings_of(made, qdrant_url=qdrant.url)
+        projected(made, settings)
+        target = index_target(settings)
+        with Engine(settings, target) as one, Engine(settings, target) as other:
+            before = one.version
+            assert before == other.version
+            asked = {"text": "a red circle", "limit": 100}
+            with TestClient(build_app(one), base_url="http://127.0.0.1") as client:
+                assert len(post(client, asked)["hits"]) == made.count
+                assert client.post(SEARCH, json=asked).headers["x-cache"] == "hit"
+                more = tmp_path / "more"
+                more.mkdir()
+                picture = next(made.photos.glob("*.jpg"))
+                (more / "new.jpg").write_bytes(picture.read_bytes() + b"\0")
+                commit(more, made.workspace)
+                projected(made, settings)
+                for engine in (one, other):
+                    engine.refresh()
+                assert one.version == other.version != before
+                assert len(post(client, asked)["hits"]) == made.count + 1

@@ -108,10 +108,11 @@ def test_a_run_beside_the_server_is_seen_as_it_goes_on_and_searchable_at_once(
     ]
     resumed = after(client, seen[0]["id"])
     assert [one["id"] for one in resumed[: len(seen) - 1]] == [one["id"] for one in seen[1:]]
+    (tmp_path / "broken.jpg").unlink()  # so that there is no work for another Ray
     retried = client.post(f"{API}/runs/{begun['id']}/retry")
     assert retried.status_code == 201, retried.text
     assert retried.json()["retry_failed"] is True
-    assert ended(client, retried.json())["counts"]["failed"] == 1
+    assert ended(client, retried.json())["counts"]["unchanged"] == 30
     assert client.get(f"{API}/runs/{begun['id']}/failures").json()["total"] == 0
 
 
