@@ -60,7 +60,7 @@ _REACHED: dict[Reach, Callable[[Path], Indexes | None]] = {
 }
 _IMAGE_SECONDS = 60.0  # for one image, the start of an encoder included
 _TEXTS_FIRST_SECONDS = 3.0
-_OPENING_SECONDS = 10.0  # then it says why it can't
+_OPENING_SECONDS = 30.0  # then it says why it can't
 _SWITCH_SECONDS = 0.0005  # a thread that is waited for gets its turn sooner
 _MIB = 1 << 20
 
