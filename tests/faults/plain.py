@@ -100,7 +100,7 @@ def _child(call: Call, pipe: Any) -> None:
 class _OneProcess:
     """Places units where Ray would, one after the other, here."""
 
-    cpus, gpus = 1, 0
+    cpus, gpus, free = 1, 0, None
 
     def run(
         self, job: Any, known: Any, units: Iterable[Any], placement: Any, control: Any
