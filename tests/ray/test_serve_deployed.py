@@ -95,6 +95,7 @@ def test_large_bodies_come_whole_through_the_proxy(server: Server):
 
 
 @served
+@pytest.mark.load  # how long a restart takes is the machine's matter
 def test_replicas_and_the_owner_may_be_killed_under_load_and_commits_are_seen(
     server: Server, made: Made, tmp_path: Path
 ):
@@ -128,7 +129,7 @@ def test_replicas_and_the_owner_may_be_killed_under_load_and_commits_are_seen(
     assert wrong == []
     assert set(load.statuses) <= {"200", "503"}, load.statuses
     assert load.statuses["200"] > 20
-    assert max(load.milliseconds) < 25_000
+    assert max(load.milliseconds) < 45_000  # a new replica is waited for 30 s
 
     before = server.search(text="has:date", limit=1)["hits"]
     more = tmp_path / "more"
