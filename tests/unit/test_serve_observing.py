@@ -27,7 +27,7 @@ def test_every_answer_has_an_id_and_its_line_has_the_same(client: TestClient, lo
     own = client.get("/healthz").headers["x-request-id"]
     client.get("/api/v1/facets", params={"q": "secret:words"}, headers={"X-Request-ID": "mine-1"})
     client.get("/api/v1/images/00000000-0000-5000-8000-000000000000")
-    client.get("/nowhere", headers={"X-Request-ID": 'not "one"\tof these'})
+    client.get("/api/nowhere", headers={"X-Request-ID": 'not "one"\tof these'})
     text = log_file.read_text()
     lines = [json.loads(line) for line in text.splitlines()]
     assert [line["request_id"] for line in lines[:2]] == [own, "mine-1"]
