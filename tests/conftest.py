@@ -29,6 +29,13 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests last: Playwright keeps an event loop in this thread until the session ends, and
+    no other test could run one of its own.
+    """
+    items.sort(key=lambda item: item.path.parent.name == "browser")
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if _surprising and os.environ.get("CI"):
         print("\nSkipped, though this machine should run them:", *_surprising, sep="\n  ")

@@ -85,8 +85,11 @@ def test_a_run_beside_the_server_is_seen_as_it_goes_on_and_searchable_at_once(
         assert begun["id"] in problem(again, 409, "collection-busy")["detail"]
         paused = client.post(f"{API}/runs/{begun['id']}/pause").json()
         assert paused["state"] == "paused"
-        assert client.post(f"{API}/runs/{begun['id']}/resume").json()["state"] == "running"
         seen = [events.receive_json()]
+        while seen[-1]["type"] != "run" or seen[-1]["run"]["state"] != "paused":
+            seen.append(events.receive_json())
+        assert client.post(f"{API}/runs/{begun['id']}/resume").json()["state"] == "running"
+        seen.append(events.receive_json())
         while seen[-1]["type"] != "collection" or seen[-1]["collection"]["images"] != 30:
             seen.append(events.receive_json())
     states = {one["run"]["state"] for one in seen if one["type"] == "run"}
