@@ -58,7 +58,7 @@ class DualEncoder:
         # On CPUs the image tower is rewritten, from weights as they were trained.
         self._rewritten = self.device.type == "cpu" and towers != "text"
         if compile and self.device.type == "cpu":
-            raise UsageError("Compiling is for GPUs, and gains nothing on CPUs: leave it out.")
+            raise UsageError("Compiling is for GPUs and gains nothing on CPUs: unset compile.")
         loaded = torch.float32 if self._rewritten else self.precision.dtype
         self._model = load_towers(folder, spec.model_type, towers, loaded)
         if self._rewritten:
