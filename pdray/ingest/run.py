@@ -15,7 +15,7 @@ from pdray.catalog import attempts, lease, pointer, runs
 from pdray.catalog.catalog import Catalog
 from pdray.catalog.plan import Plan
 from pdray.catalog.planner import Planner
-from pdray.catalog.units import Item, Unit, cut, unit_images
+from pdray.catalog.units import LEAST_IMAGES, Item, Unit, cut, unit_images
 from pdray.catalog.view import KnownContents, known_contents
 from pdray.config import DEFAULT_MODEL, Settings
 from pdray.errors import IndexUnavailable, RunCancelled
@@ -311,7 +311,7 @@ class _Run:
         with compose.cluster(
             self.settings.ray_address, self.settings.state_dir / "ray.log", known.nbytes
         ) as cluster:
-            shape = self._place(cluster)
+            shape = self._place(cluster, todo)
             units = self._cut(moved.rest(planner.items()), todo, shape)
             self._stream(cluster, self._job(shape.threads), known, units, shape, todo)
 
@@ -325,7 +325,7 @@ class _Run:
             return True
         return False
 
-    def _place(self, cluster: "Cluster") -> Placement:
+    def _place(self, cluster: "Cluster", todo: int) -> Placement:
         ingest = self.settings.ingest
         return place(
             cluster.cpus,
@@ -334,6 +334,7 @@ class _Run:
             decoders=ingest.decode_workers,
             threads=ingest.threads,
             free=cluster.free,
+            units=-(-todo // LEAST_IMAGES),
         )
 
     def _cut(self, items: Iterator[Item], todo: int, shape: Placement) -> Iterator[Unit]:
