@@ -17,7 +17,8 @@ from pdray.config.settings import settings_by_name
 from pdray.serve import compose
 from pdray.serve.load import drive, request
 from tests.served import Made, commit, make
-from tests.serving import API, CONFIGS, Server, configuration, serve_run, until
+from tests.serving import API, CONFIGS, Server, configuration, serve_run
+from tests.waiting import until
 
 CONFIGURATIONS = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 TEXTS = ("a red circle", "a blue square", "a green triangle", "something yellow")
