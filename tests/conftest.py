@@ -1,16 +1,14 @@
 """What holds for all tests: the hooks of a session, and an S3 server."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.sessions import (
     pytest_collection_modifyitems,
+    pytest_configure,
     pytest_runtest_logreport,
     pytest_sessionfinish,
     pytest_terminal_summary,
@@ -19,22 +17,12 @@ from tests.sessions import (
 
 __all__ = [
     "pytest_collection_modifyitems",
+    "pytest_configure",
     "pytest_runtest_logreport",
     "pytest_sessionfinish",
     "pytest_terminal_summary",
     "pytest_testnodedown",
 ]
-
-
-@pytest.fixture
-def quick_folder() -> Iterator[Path]:
-    """A folder in memory where there is room: making an embedded index syncs hundreds of small
-    files, and a busy disk turns that into seconds. What a killed process leaves is the same.
-    """
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2**30
-    with tempfile.TemporaryDirectory(dir=memory if roomy else None) as made:
-        yield Path(made)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,18 @@
-"""A session of tests: which run beside each other, what may be skipped, the table of fault trials.
+"""A session of tests: where they write, which run beside each other, what may be skipped, the table
+of fault trials.
 
 `make test` has two workers (pytest-xdist). What shares a costly fixture is one group and stays in
 one worker; everything else goes by file.
 """
 
 import os
+import shutil
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+from hypothesis import settings
 
 from tests.faults import trials
 
@@ -20,7 +25,22 @@ _BEYOND_US = (
     "this CPU has no",
     "lets nobody mount",
 )
+_ROOM = 6 * 2**30  # bytes: a session writes one or two GiB
 _surprising: list[str] = []
+
+
+def pytest_configure() -> None:
+    """Temporary folders are in memory where there is room: every index and every commit syncs its
+    files, and a busy disk turns that into minutes. What a killed process leaves behind is the same.
+
+    Nor does a property fail because the machine was busy for a moment.
+    """
+    memory = Path("/dev/shm")
+    free = shutil.disk_usage(memory).free if memory.is_dir() else 0
+    if min(free, psutil.virtual_memory().available) > _ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))
+    settings.register_profile("patient", settings(), deadline=None)
+    settings.load_profile("patient")
 
 
 @pytest.hookimpl(tryfirst=True)  # before the workers name the groups

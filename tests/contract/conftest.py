@@ -19,9 +19,9 @@ from tests.contract.doors import Door
         pytest.param(doors.on_a_server, id="server", marks=pytest.mark.server),
     ]
 )
-def door(request: pytest.FixtureRequest, quick_folder: Path) -> Iterator[Door]:
+def door(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Door]:
     """The way to an index of the test's own, with nothing in it."""
-    with request.param(quick_folder) as way:
+    with request.param(tmp_path) as way:
         yield way
 
 

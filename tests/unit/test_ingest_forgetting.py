@@ -81,8 +81,8 @@ class Place(Workspace):
 
 
 @pytest.fixture
-def place(quick_folder: Path) -> Place:
-    return Place(quick_folder)
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
 
 
 def holds(place: Place, letter: str) -> bool:

@@ -49,8 +49,8 @@ def row(name: str, seq: int = 1, status: Status = "ok", collection: str = "defau
 
 
 @pytest.fixture
-def place(quick_folder: Path) -> Place:
-    return Place(quick_folder)
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
 
 
 def test_status_counts_what_is_committed_indexed_and_waiting(place: Place) -> None:

@@ -93,8 +93,8 @@ def expected(*rows: ImageRecord) -> dict[str, tuple[str, int]]:
 
 
 @pytest.fixture
-def world(quick_folder: Path) -> World:
-    return World(quick_folder)
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
 
 
 @pytest.fixture

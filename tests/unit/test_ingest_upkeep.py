@@ -84,8 +84,8 @@ def row(name: str, seq: int = 1, status: Status = "ok", collection: str = "defau
 
 
 @pytest.fixture
-def place(quick_folder: Path) -> Place:
-    return Place(quick_folder)
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
 
 
 def test_many_files_become_few_and_the_index_notices_nothing(
