@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.sessions import (
+pytest.register_assert_rewrite("tests.command", "tests.faults.harness", "tests.faults.orphans")
+
+from tests.sessions import (  # noqa: E402  after the line above
     pytest_collection_modifyitems,
     pytest_configure,
     pytest_runtest_logreport,

@@ -25,6 +25,14 @@ _BEYOND_US = (
     "this CPU has no",
     "lets nobody mount",
 )
+# Fixtures that one worker should make for all, and the group of whatever asks for them.
+_COSTLY = {
+    "undisturbed": "undisturbed",
+    "indexed": "indexed",
+    "one_ray": "indexed",
+    "chromium": "browser",
+}
+_LONG = {"faults": 0, "e2e": 1, "ray": 2, "browser": 3}  # folders, longest first
 _ROOM = 6 * 2**30  # bytes: a session writes one or two GiB
 _surprising: list[str] = []
 
@@ -45,18 +53,16 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before the workers name the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long groups first, so that no worker waits for the other at the end."""
+    """Groups that take long come first, so that no worker waits for the other at the end."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=lambda item: _ORDER.get(item.path.parent.name, len(_ORDER)))
-
-
-_ORDER = {"faults": 0, "e2e": 1, "ray": 2, "browser": 3}
+    items.sort(key=lambda item: _LONG.get(item.path.parent.name, len(_LONG)))
 
 
 def _group(item: pytest.Item) -> str:
-    room = item.path.parent.name
-    return room if room in ("e2e", "faults", "browser") else f"{room}/{item.path.stem}"
+    asked = getattr(item, "fixturenames", ())
+    shared = (group for fixture, group in _COSTLY.items() if fixture in asked)
+    return next(shared, f"{item.path.parent.name}/{item.path.stem}")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -69,10 +69,11 @@ def one_ray() -> Iterator[dict[str, str]]:
 def starting() -> Callable[..., "subprocess.Popen[str]"]:
     """The same, not waited for."""
 
-    def start(*arguments: object, **more: str) -> "subprocess.Popen[str]":
+    def start(*arguments: object, cwd: Path | None = None, **more: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             words(*arguments),
             env=environment(**more),
+            cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

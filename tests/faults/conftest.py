@@ -1,9 +1,5 @@
-"""What fault trials share."""
+"""What the trials with Ray share."""
 
-import pytest
-
-pytest.register_assert_rewrite("tests.faults.harness", "tests.faults.orphans")
-
-from tests.faults.scenes import photos, undisturbed  # noqa: E402  after the line above
+from tests.faults.scenes import photos, undisturbed
 
 __all__ = ["photos", "undisturbed"]
