@@ -18,14 +18,12 @@ from pdray.records import (
     Failure,
     ImageRecord,
     ModelSpec,
-    Preprocessing,
     Status,
     content_id,
     image_id,
 )
+from tests.handmade import DIM, SPEC
 
-DIM = 8
-SPEC = ModelSpec("m", "m", None, "clip", DIM, "weights", Preprocessing(8, 8, "exact", 8))
 OTHER = replace(SPEC, name="other", fingerprint="other weights")
 
 
