@@ -1,5 +1,6 @@
 """The commands, put together. `--help` must answer at once: nothing heavy is imported here."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -37,7 +38,7 @@ def root(
 
 
 # In the order of `pdray --help`.
-for command in (
+_COMMANDS: tuple[Callable[..., None], ...] = (
     indexing.index,
     searching.search,
     serving.serve,
@@ -53,7 +54,8 @@ for command in (
     looking.doctor,
     demo.demo,
     benchmark.benchmark,
-):
+)
+for command in _COMMANDS:
     app.command()(command)
 
 models = typer.Typer(help="Make models.", no_args_is_help=True, rich_markup_mode=None)

@@ -8,7 +8,7 @@ from rich.markup import escape
 from pdray.cli.output import console, duration, print_json, shown, stderr, table
 from pdray.config import Settings, load
 from pdray.errors import PdrayError
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 
 if TYPE_CHECKING:
     from pdray.ingest.failures import Group

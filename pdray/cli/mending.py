@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from pdray.cli.output import console, duration, print_json
 from pdray.config import load
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 
 
 def run_verify(flags: dict[str, Any], as_json: bool) -> None:

@@ -19,7 +19,7 @@ from pdray.images.errors import ImageError
 from pdray.images.examine import decode_pixels
 from pdray.index.filters import Filter
 from pdray.ingest.maintain import serving
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.records import Hit
 from pdray.search.query import Answer, Query, Towers, search, search_many
 from pdray.serve.reaching import reach

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pdray.errors import ModelUnavailable, UsageError
+from pdray.errors import ModelUnavailable
 from pdray.models.batches import run_in_batches
 from pdray.models.fused import fuse
 from pdray.models.int8 import quantise
-from pdray.models.precision import choose, choose_device
+from pdray.models.precision import check_compile, choose, choose_device
 from pdray.models.resolve import folder_of
 from pdray.models.text_tower import packed_text
 from pdray.models.threads import Adaptive
@@ -57,8 +57,8 @@ class DualEncoder:
         self.precision = choose(str(self.device), precision)
         # On CPUs the image tower is rewritten, from weights as they were trained.
         self._rewritten = self.device.type == "cpu" and towers != "text"
-        if compile and self.device.type == "cpu":
-            raise UsageError("Compiling is for GPUs and gains nothing on CPUs: unset compile.")
+        if compile:
+            check_compile(self.device.type)
         loaded = torch.float32 if self._rewritten else self.precision.dtype
         self._model = load_towers(folder, spec.model_type, towers, loaded)
         if self._rewritten:

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from pdray.catalog import lease
 from pdray.catalog.catalog import Catalog
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
 from tests.served import Made, commit, settings_of
