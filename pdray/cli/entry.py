@@ -1,7 +1,11 @@
-"""Where the program starts: errors become one sentence and an exit code."""
+"""Where programs start: errors become one sentence and an exit code."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import typer
 
 from pdray import log
 from pdray.cli.app import app
@@ -9,12 +13,23 @@ from pdray.errors import PdrayError, UsageError
 
 
 def main() -> None:
-    """The entry point: one sentence for an error, a traceback only with --debug."""
+    """The entry point of the command line."""
+    with plainly():
+        app(prog_name="pdray")
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """One sentence for an error of the block, which ends the program; a traceback with --debug,
+    which it takes out of the program's arguments.
+    """
     debug = "--debug" in sys.argv
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     log.configure(verbose=debug)
     try:
-        app(prog_name="pdray")
+        yield
+    except typer.Exit as ended:  # where no Typer application is around
+        sys.exit(ended.exit_code)
     except PdrayError as error:
         if debug:
             raise
