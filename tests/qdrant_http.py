@@ -82,6 +82,8 @@ class QdrantHttp:
         self.trouble: Callable[[int], Fate] = lambda number: Fate.ANSWERED
         self.writes = 0  # all that came in, refused ones too
         self.down = threading.Event()
+        self.keys: dict[str, bool] = {}  # key: whether it may write; none: whoever comes may
+        self._asked: dict[str, models.CreateCollection] = {}
         self._indexes: dict[str, dict[str, str]] = {}
         self._lock = threading.RLock()
         self._port = 0
@@ -144,11 +146,14 @@ class QdrantHttp:
     def collection(self, body: Any, name: str) -> Any:
         found = self.client.get_collection(name).model_dump(mode="json")
         fields = self._indexes.get(self._real(name), {})
+        # What the in-memory mode leaves out.
+        asked = self._asked[self._real(name)]
+        found["config"]["params"] |= asked.model_dump(mode="json", include=_LAYOUT)
         schema = {field: {"data_type": kind, "points": 0} for field, kind in fields.items()}
         return {**found, "payload_schema": schema}
 
     def create(self, body: Any, name: str) -> Any:
-        asked = models.CreateCollection.model_validate(body)
+        asked = self._asked[name] = models.CreateCollection.model_validate(body)
         return self.client.create_collection(
             name, vectors_config=asked.vectors, metadata=asked.metadata
         )
@@ -235,6 +240,8 @@ class QdrantHttp:
         return {"operation_id": self.writes, "status": "completed"}
 
 
+_LAYOUT = {"vectors", "shard_number", "replication_factor", "write_consistency_factor"}
+_READS = ("", "/query", "/scroll", "/count")  # what is asked of /points by POST
 _ONE = "/collections/(?P<name>[^/]+)"
 _ROUTES: list[tuple[str, str, Callable[..., Any]]] = [
     ("GET", "/aliases", QdrantHttp.aliases),
@@ -292,6 +299,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, fate: Fate, path: str, body: Any) -> tuple[int, dict[str, Any]]:
         if fate is Fate.REFUSED:
             return 503, {"status": {"error": "Service unavailable: overloaded"}, "time": 0.0}
+        if not self._allowed(path):
+            return 403, {"status": {"error": "Forbidden"}, "time": 0.0}
         try:
             result = self.server.home.answer(self.command, path, body)
         except _Refusal as error:
@@ -300,6 +309,13 @@ class _Handler(BaseHTTPRequestHandler):
             status = 404 if "not found" in str(error) else 400
             return status, {"status": {"error": str(error)}, "time": 0.0}
         return 200, {"result": result, "status": "ok", "time": 0.0}
+
+    def _allowed(self, path: str) -> bool:
+        keys = self.server.home.keys
+        may_write = keys.get(self.headers.get("api-key", ""))
+        reads = path.partition("/points")[2] in _READS and "/points" in path
+        reads |= path.endswith("/facet") or self.command == "GET"
+        return not keys or may_write is True or (may_write is False and reads)
 
     def _send(self, status: int, reply: dict[str, Any]) -> None:
         data = json.dumps(reply).encode()

@@ -6,6 +6,7 @@ from typing import Any
 
 from pdray.cli.entry import plainly
 from pdray.config import settings_by_name
+from pdray.config.kinds import SECRET
 from pdray.errors import UsageError
 
 Flags = dict[str, Any]
@@ -25,7 +26,7 @@ class Job:
         for name, setting in settings_by_name().items():
             option = f"--{name.replace('_', '-')}"
             kind = setting.about.kind
-            words = SUPPRESS if kind.secret else setting.about.description.replace("%", "%%")
+            words = SUPPRESS if kind is SECRET else setting.about.description.replace("%", "%%")
             settings.add_argument(option, dest=f"setting_{name}", metavar="X", help=words)
 
     def takes(self, *names: str, **options: Any) -> "Job":
@@ -37,6 +38,8 @@ class Job:
         """Calls the work with the settings that were given and all that was said beside them. Ends
         the program where that fails: 1 it could not, 2 wrong usage.
         """
+        places = [one.metavar for one in self._parser._positionals._group_actions if one.metavar]
+        self._parser.usage = " ".join(["%(prog)s", "[options]", *map(str, places)])
         with plainly():
             said = self._parser.parse_args()
             given = {
@@ -50,7 +53,7 @@ class Job:
 
 def _refuse_secrets(given: Flags) -> None:
     for name in given:
-        if settings_by_name()[name].about.kind.secret:
+        if settings_by_name()[name].about.kind is SECRET:
             raise UsageError(
                 f"A job's command line is for all to see: leave --{name.replace('_', '-')} out and "
                 f"set PDRAY_{name.upper()} on the nodes, where Ray is started."

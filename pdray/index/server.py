@@ -22,6 +22,7 @@ from pdray.index.protocol import Found, Payload, Stored, Wanted
 from pdray.index.schema import ACORN_UP_TO, EXACT_UP_TO, HNSW_EF
 from pdray.index.server_collection import (
     checked_uid,
+    compare,
     create,
     drop_others,
     index_payload,
@@ -273,10 +274,11 @@ def open_server(line: Connection, target: IndexTarget, space: str, dim: int) -> 
     alias = f"{target.prefix}pdray-{space}"
     name = serving(line, alias)
     if name is None:
-        uid = create(line, alias, space, dim)
+        uid = create(line, alias, space, dim, target.layout)
         point_at(line, alias, named(alias, uid))
         name = serving(line, alias) or named(alias, uid)
     uid = checked_uid(line, name, space, dim)
+    compare(line, name, target.layout)
     index_payload(line, name)
     return ServerIndex(line, alias, dim, ledger_of(target, space, uid))
 
@@ -293,7 +295,7 @@ def rebuild_server(
     alias = f"{target.prefix}pdray-{space}"
     try:
         drop_others(line, target, alias, space, keep=serving(line, alias))
-        uid = create(line, alias, space, dim)
+        uid = create(line, alias, space, dim, target.layout)
         name = named(alias, uid)
         index_payload(line, name)
         ledger = ledger_of(target, space, uid)

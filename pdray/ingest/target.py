@@ -1,6 +1,7 @@
 """Where the index is, as the settings say."""
 
 from pdray.config import Settings
+from pdray.index.layout import choose
 from pdray.index.target import IndexTarget
 
 
@@ -16,4 +17,13 @@ def index_target(settings: Settings) -> IndexTarget:
         verify=qdrant.verify,
         timeout=qdrant.timeout,
         prefix=qdrant.prefix,
+        attempts=qdrant.attempts,
+        layout=choose(
+            qdrant.images,
+            shards=qdrant.shards,
+            replicas=qdrant.replicas,
+            write_consistency=qdrant.write_consistency,
+            quantisation=qdrant.quantisation,
+            memory=qdrant.memory,
+        ),
     )
