@@ -64,6 +64,7 @@ def test_links_in_the_documents_lead_somewhere() -> None:
 def test_what_operators_files_set_is_a_setting() -> None:
     """A name that is none would end every command in words, on the first day in production."""
     known = {row.environment for row in describe()} | {"PDRAY_CONFIG"}
+    known |= {f"{name}_FILE" for name in known}
     places = ("jobs", "serve_configs", "cluster", ".github")
     files = [path for place in places for path in (ROOT / place).rglob("*") if path.is_file()]
     assert files
