@@ -43,7 +43,7 @@ def test_a_collection_is_made_filled_and_deleted_in_two_steps(
     assert answered.headers["location"] == f"{API}/collections/mine"
     assert (answered.json()["images"], answered.json()["model"]) == (0, "builtin")
     again = client.post(f"{API}/collections", json={"name": "mine"})
-    problem(again, 409, "collection-exists")
+    assert problem(again) == (409, "collection-exists")
     with lease.hold(Catalog.open(str(made.workspace)), "mine", "run"):
         sent = send(
             client, "mine", ("../../a b.png", picture(1)), ("same.png", picture(1)),
@@ -54,7 +54,7 @@ def test_a_collection_is_made_filled_and_deleted_in_two_steps(
         assert (sent["run"], sent["queued"]) == (None, True)
         asked = client.post(f"{API}/collections/mine/deletion").json()
         refused = client.delete(f"{API}/collections/mine", params={"token": asked["token"]})
-        problem(refused, 409, "collection-busy")
+        assert problem(refused) == (409, "collection-busy")
     listed = {"params": {"collection": "mine"}}
     runs = until(lambda: client.get(f"{API}/runs", **listed).json()["runs"], "the run after it")
     done = ended(client, runs[0])
@@ -75,15 +75,15 @@ def test_a_collection_is_made_filled_and_deleted_in_two_steps(
     assert shown["last_run"]["id"] == done["id"]
 
     url = f"{API}/collections/mine"
-    problem(client.delete(url), 422, "invalid")
-    problem(client.delete(url, params={"token": "0" * 32}), 409, "not-confirmed")
+    assert problem(client.delete(url)) == (422, "invalid")
+    assert problem(client.delete(url, params={"token": "0" * 32})) == (409, "not-confirmed")
     asked = client.post(f"{url}/deletion").json()
     assert (asked["images"], asked["uploaded"]) == (2, 2)
     assert client.get(url).json()["images"] == 2
     gone = client.delete(url, params={"token": asked["token"]})
     assert gone.json() == {"collection": "mine", "state": "deleted"}, gone.text
-    problem(client.get(url), 404, "no-collection")
-    problem(client.get(f"{API}/images/{hits['two']['id']}"), 404, "no-image")
+    assert problem(client.get(url)) == (404, "no-collection")
+    assert problem(client.get(f"{API}/images/{hits['two']['id']}")) == (404, "no-image")
     assert not list((made.workspace / "uploads").rglob("*.png"))
     rest = client.get(f"{API}/collections").json()["collections"]
     assert [(one["name"], one["images"]) for one in rest] == [("default", made.count)]
@@ -91,16 +91,18 @@ def test_a_collection_is_made_filled_and_deleted_in_two_steps(
 
 def test_sends_that_can_not_be_right_are_refused(client: TestClient) -> None:
     url = f"{API}/collections/default/images"
-    problem(client.post(url, json={}), 415, "bad-content")
-    problem(client.post(url, files=[("other", ("x.png", picture(1)))]), 422, "invalid")
-    said = problem(send(client, "default", ("x.jpg", b"\xff\xd8\xff")), 400, "no-image")
+    assert problem(client.post(url, json={})) == (415, "bad-content")
+    assert problem(client.post(url, files=[("other", ("x.png", picture(1)))])) == (422, "invalid")
+    answered = send(client, "default", ("x.jpg", b"\xff\xd8\xff"))
+    assert problem(answered) == (400, "no-image")
+    said = answered.json()
     assert "jpeg" in said["detail"]
-    problem(send(client, "none", ("x.png", picture(1))), 404, "no-collection")
-    problem(client.post(f"{API}/collections", json={"name": "no/no"}), 422, "invalid")
+    assert problem(send(client, "none", ("x.png", picture(1)))) == (404, "no-collection")
+    assert problem(client.post(f"{API}/collections", json={"name": "no/no"})) == (422, "invalid")
     asked = {"name": "other", "model": "no/such"}
-    assert (
-        problem(client.post(f"{API}/collections", json=asked), 400, "no-model")["field"] == "model"
-    )
+    refused = client.post(f"{API}/collections", json=asked)
+    assert problem(refused) == (400, "no-model")
+    assert refused.json()["field"] == "model"
 
 
 def test_too_many_pixels_are_refused_before_they_are_decoded(made: Made) -> None:
@@ -110,7 +112,9 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(made: Made) -> None
         Engine(settings, index_target(settings)) as engine,
         TestClient(build_app(engine), base_url="http://127.0.0.1") as client,
     ):
-        said = problem(send(client, "default", ("x.png", picture(1))), 400, "no-image")
+        answered = send(client, "default", ("x.png", picture(1)))
+        assert problem(answered) == (400, "no-image")
+        said = answered.json()
         assert "1,000 pixels" in said["detail"]
 
 
@@ -132,7 +136,7 @@ def test_who_may_only_look_changes_nothing(made: Made) -> None:
         for method, path in writing:
             url = path.replace("{name}", "default").replace("{command}", "pause")
             said = client.request(method, url.replace("{id}", "20250101T000000.000Z-abcdef"))
-            problem(said, 403, "read-only")
+            assert problem(said) == (403, "read-only")
 
 
 def export(client: TestClient, **asked: Any) -> bytes:
@@ -195,7 +199,7 @@ def test_the_originals_of_a_result_set_come_in_one_archive(client: TestClient, m
 def test_a_wrong_export_is_refused(
     client: TestClient, asked: dict[str, Any], status: int, code: str
 ) -> None:
-    problem(client.post(f"{API}/export", json=asked), status, code)
+    assert problem(client.post(f"{API}/export", json=asked)) == (status, code)
 
 
 def test_members_of_shards_come_by_ranges_too(
@@ -215,7 +219,7 @@ def test_members_of_shards_come_by_ranges_too(
         assert (part.status_code, part.content) == (206, whole.content[-9:])
     pack(tmp_path / "shard.tar", {"a.png": picture(5), "b.png": picture(4)})
     first = next(hit for hit in hits if hit["name"] == "a.png")
-    problem(client.get(first["file"]), 409, "original-changed")
+    assert problem(client.get(first["file"])) == (409, "original-changed")
 
 
 def test_models_and_precisions_are_told(client: TestClient) -> None:
