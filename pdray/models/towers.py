@@ -23,7 +23,7 @@ def load_towers(folder: Path, model_type: str, towers: Towers, dtype: torch.dtyp
     """
     family = _without_other_tower(getattr(transformers, _CLASSES[model_type]), towers)
     try:
-        with _quiet():
+        with quiet():
             model, found = family.from_pretrained(
                 folder, dtype=dtype, local_files_only=True, output_loading_info=True
             )
@@ -45,7 +45,7 @@ def load_towers(folder: Path, model_type: str, towers: Towers, dtype: torch.dtyp
 def load_tokenizer(folder: Path) -> Any:
     """The model's own tokenizer; ModelUnavailable where it can't be built."""
     try:
-        with _quiet():
+        with quiet():
             return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     # As above: each tokenizer class fails in its own way, a missing sentencepiece included.
     except Exception as error:
@@ -87,7 +87,8 @@ def _without_other_tower(base: Any, towers: Towers) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
+    """transformers without its progress bar for the block."""
     # A progress bar of a quarter of a second would break the one that the run draws.
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
