@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from pdray.catalog.catalog import Catalog
 from pdray.ingest.maintain import serving
 from pdray.ingest.project import Projector
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
 from tests.qdrant_http import QdrantHttp
