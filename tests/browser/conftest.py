@@ -11,7 +11,7 @@ import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from pdray.config import Settings
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
 from pdray.serve.page import DIST

@@ -22,7 +22,7 @@ from pdray.catalog.pointer import current
 from pdray.catalog.view import live_records
 from pdray.config import load
 from pdray.index.opening import open_index
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.records import Thumbnail
 from tests import command
 from tests.faults.orphans import compacted

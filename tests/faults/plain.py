@@ -59,7 +59,8 @@ def _child(call: Call, pipe: Any) -> None:
     from pdray.config import load
     from pdray.errors import PdrayError
     from pdray.ingest import compose
-    from pdray.ingest.run import Options, index
+    from pdray.ingest.current import Options
+    from pdray.ingest.run import index
 
     os.environ.update(call.environment)
     arm(call.fault)

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from pdray.catalog.catalog import Catalog
 from pdray.config import Settings
 from pdray.ingest.project import Projector
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.models.resolve import resolve
 from pdray.serve.app import build_app
 from pdray.serve.cache import Cache, MemoryCache, RedisCache

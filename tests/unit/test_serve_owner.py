@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from pdray.config import Settings
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.serve import metrics
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
@@ -24,7 +24,7 @@ SEARCH = "/api/v1/search"
 _OWNER = """
 import sys, threading
 from pdray.config import load
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.serve.owner import Owner
 settings = load({"workspace": sys.argv[1]}, environ={})
 owner = Owner(settings, index_target(settings))

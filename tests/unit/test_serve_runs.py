@@ -16,7 +16,7 @@ from pdray.catalog.catalog import Catalog
 from pdray.config import environment_of, load
 from pdray.index.following import follower
 from pdray.index.owner import owned_by
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.ingest.upkeep import compact
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
