@@ -10,7 +10,7 @@ from pdray.serve.foldering import Tree
 from tests.served import Made, commit
 from tests.unit.test_serve_api import API, problem
 from tests.unit.test_serve_collections import picture
-from tests.unit.test_serve_runs import until
+from tests.waiting import until
 
 DAYS = 230  # more than a facet names
 BEST = 'the "best"'
@@ -73,7 +73,7 @@ def test_an_address_means_its_folder_alone(client: TestClient, nested: str) -> N
         page = client.get(f"{API}/images", params=params).json()
         assert page["notes"] == []
         assert {image["folder"] for image in page["images"]} >= {folder}
-    problem(client.get(f"{API}/folders", params={"cursor": "x"}), 400, "bad-cursor")
+    assert problem(client.get(f"{API}/folders", params={"cursor": "x"})) == (400, "bad-cursor")
 
 
 def test_values_are_found_beyond_those_that_a_facet_names(client: TestClient, nested: str) -> None:
