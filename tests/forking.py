@@ -5,7 +5,10 @@ memory, an environment, standard streams and an exit code of its own all the sam
 imports themselves, a terminal's signals or a kill takes a fresh interpreter.
 """
 
+import functools
 import multiprocessing
+import os
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 
@@ -17,10 +20,22 @@ _IMPORTED = [
 ]  # fmt: skip
 
 
+_ENVIRONMENT = dict(os.environ)  # as tests found it
+
+
+@functools.cache
 def forking() -> ForkServerContext:
     """The context whose processes are forked from the one that has imported everything."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_IMPORTED)
+    now = dict(os.environ)
+    try:  # what the first test to ask has set is not for all the others
+        os.environ.clear()
+        os.environ.update(_ENVIRONMENT)
+        forkserver.ensure_running()
+    finally:
+        os.environ.clear()
+        os.environ.update(now)
     return context
 
 
