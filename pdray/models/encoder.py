@@ -13,6 +13,7 @@ from pdray.errors import ModelUnavailable, UsageError
 from pdray.models.batches import run_in_batches
 from pdray.models.fused import fuse
 from pdray.models.int8 import quantise
+from pdray.models.pages import enlarge
 from pdray.models.precision import choose, choose_device
 from pdray.models.resolve import folder_of
 from pdray.models.text_tower import packed_text
@@ -72,6 +73,10 @@ class DualEncoder:
         self._text = None
         if towers == "text" and self.device.type == "cpu":
             self._text = packed_text(self._model, spec.model_type, self.precision.dtype)
+        if self._text is not None:
+            del self._model.text_model.encoder.layers  # they are packed
+            _trim()
+            enlarge()
         self._adaptive = Adaptive(torch.get_num_threads())
         self._image_features = self._model.get_image_features
         if compile:

@@ -182,7 +182,6 @@ def test_a_single_tower_gives_the_same_vectors_and_holds_less(family: Path):
     assert np.allclose(both.encode_texts(TEXTS), text.encode_texts(TEXTS), atol=1e-5)
     sizes = [sum(p.numel() for p in e._model.parameters()) for e in (both, text, image)]
     assert sizes[0] > max(sizes[1:])
-    assert sizes[0] <= sizes[1] + sizes[2]
 
 
 def test_the_order_of_texts_survives_sorting_by_length(clip: Path):
