@@ -16,7 +16,7 @@ _IMPORTED = [
     "tests.faults.plain", "tests.command", "pdray.cli.app", "pdray.cli.indexing",
     "pdray.cli.keeping", "pdray.cli.looking", "pdray.cli.searching", "pdray.ingest.compose",
     "pdray.index.edge", "pdray.index.server", "pdray.models.encoder", "pdray.models.resolve",
-    "transformers.models.clip.modeling_clip", "s3fs",
+    "transformers.models.auto.tokenization_auto", "s3fs",
 ]  # fmt: skip
 
 
