@@ -15,6 +15,7 @@ from tests.sessions import (  # noqa: E402  after the line above
     pytest_sessionfinish,
     pytest_terminal_summary,
     pytest_testnodedown,
+    pytest_xdist_make_scheduler,
 )
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "pytest_sessionfinish",
     "pytest_terminal_summary",
     "pytest_testnodedown",
+    "pytest_xdist_make_scheduler",
 ]
 
 

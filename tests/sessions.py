@@ -7,12 +7,13 @@ one worker; everything else goes by file.
 
 import os
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import psutil
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.faults import trials
 
@@ -25,14 +26,11 @@ _BEYOND_US = (
     "this CPU has no",
     "lets nobody mount",
 )
-# Fixtures that one worker should make for all, and the group of whatever asks for them.
-_COSTLY = {
-    "undisturbed": "undisturbed",
-    "indexed": "indexed",
-    "one_ray": "indexed",
-    "chromium": "browser",
-}
-_LONG = {"faults": 0, "e2e": 1, "ray": 2, "browser": 3}  # folders, longest first
+# Folders, longest first. Of some all files stay together, because they share costly fixtures.
+_LONG = {"faults": 0, "e2e": 1, "ray": 2, "browser": 3}
+_TOGETHER = ("e2e", "browser")
+_ALSO_TOGETHER = {"test_kill_index": "scenes", "test_nodes": "scenes"}
+_APART = ("test_demo", "test_deadly_images")
 _ROOM = 6 * 2**30  # bytes: a session writes one or two GiB
 _surprising: list[str] = []
 
@@ -51,18 +49,30 @@ def pytest_configure() -> None:
     settings.load_profile("patient")
 
 
-@pytest.hookimpl(tryfirst=True)  # before the workers name the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups that take long come first, so that no worker waits for the other at the end."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    """What takes long comes first, so that no worker waits for the other at the end."""
     items.sort(key=lambda item: _LONG.get(item.path.parent.name, len(_LONG)))
 
 
-def _group(item: pytest.Item) -> str:
-    asked = getattr(item, "fixturenames", ())
-    shared = (group for fixture, group in _COSTLY.items() if fixture in asked)
-    return next(shared, f"{item.path.parent.name}/{item.path.stem}")
+class _Groups(LoadScopeScheduling):
+    """Gives workers a group at a time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Groups:
+    """What decides which worker runs a test."""
+    return _Groups(config, log)
+
+
+def group(nodeid: str) -> str:
+    """The tests that stay in one worker with this one: its file's, or more."""
+    path = PurePosixPath(nodeid.partition("::")[0])
+    if path.parent.name in _TOGETHER and path.stem not in _APART:
+        return path.parent.name
+    return _ALSO_TOGETHER.get(path.stem, str(path))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 _TESTS = """
+import os
 import pytest
 from tests.faults.trials import counted
 
@@ -37,7 +38,7 @@ def session(folder: Path, last: str, *options: str, **environ: str) -> tuple[int
     return done.returncode, done.stdout
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2", "--dist", "loadgroup")], ids=["one", "two"])
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one", "two"])
 def test_a_skip_that_an_installation_could_mend_fails_a_session_under_ci(
     tmp_path: Path, workers: tuple[str, ...]
 ) -> None:
@@ -58,3 +59,31 @@ def test_the_fault_trials_of_all_workers_are_one_table(tmp_path: Path) -> None:
     assert code == pytest.ExitCode.OK, said
     (line,) = [line for line in said.splitlines() if line.startswith("a disk pulled out")]
     assert line.split()[4:6] == ["1", "3"]
+
+
+_WHERE = """
+import os
+from pathlib import Path
+import pytest
+
+@pytest.mark.parametrize("number", range(3))
+def test_it(number):
+    Path({folder!r}, os.environ["PYTEST_XDIST_WORKER"] + f"-{room}-{name}-{{number}}").touch()
+"""
+
+
+def test_tests_that_share_a_costly_fixture_stay_in_one_worker(tmp_path: Path) -> None:
+    places = [("e2e", "one"), ("e2e", "two"), ("unit", "three"), ("unit", "four")]
+    for room, name in places:
+        (tmp_path / room).mkdir(exist_ok=True)
+        code = _WHERE.format(folder=str(tmp_path), room=room, name=name)
+        (tmp_path / room / f"test_{name}.py").write_text(code)
+    code, said = session(tmp_path, "", "-n", "2", "--no-loadscope-reorder")
+    assert code == pytest.ExitCode.OK, said
+    ran = [path.name.split("-") for path in tmp_path.glob("gw*")]
+    assert len(ran) == 3 * len(places)
+    workers = {
+        what: {worker for worker, *rest in ran if what in rest} for what in ("e2e", "three", "four")
+    }
+    assert [len(each) for each in workers.values()] == [1, 1, 1]
+    assert len(set.union(*workers.values())) == 2
