@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 
 import { request } from "../api/client";
 import { bytes } from "../detail/facts";
+import { useSaid } from "../i18n/useSaid";
 import { save } from "../shell/save";
 import { bodyOf } from "../state/feeds";
 import { isRanked, type View } from "../state/url";
@@ -80,6 +81,7 @@ interface Going {
 
 /** One export at a time, with how much of it has come. */
 function useExport(view: View) {
+  const said = useSaid();
   const [state, setState] = useState<Going | null>(null);
   const ending = useRef<AbortController | null>(null);
   const start = useCallback(
@@ -94,10 +96,10 @@ function useExport(view: View) {
         save(blob, nameOf(answer) ?? `pdray.${kind}`);
         setState(null);
       } catch (error) {
-        if (!mine.signal.aborted) setState({ got: 0, error: (error as Error).message });
+        if (!mine.signal.aborted) setState({ got: 0, error: said(error as Error) });
       }
     },
-    [view],
+    [view, said],
   );
   const end = useCallback(() => {
     ending.current?.abort();

@@ -8,6 +8,7 @@ import { Link } from "wouter";
 import { ApiProblem, call, type Schemas } from "../api/client";
 import { queries } from "../api/queries";
 import { bytes } from "../detail/facts";
+import { useSaid } from "../i18n/useSaid";
 import { DropZone } from "../search/DropZone";
 import { ACCEPT } from "../search/formats";
 import { ALL, writeView } from "../state/url";
@@ -17,6 +18,7 @@ import { batches, isImage, NOTHING, send, type Sent } from "./sending";
 /** Images of this device, sent to a collection. */
 export function Upload() {
   const { t, i18n } = useTranslation();
+  const said = useSaid();
   const known = useQuery(queries.collections()).data;
   const [files, setFiles] = useState<File[]>([]);
   const [others, setOthers] = useState(0);
@@ -91,7 +93,7 @@ export function Upload() {
           placeholder={known?.default ?? ""}
           data={known?.collections.map((one) => one.name) ?? []}
           value={collection}
-          error={field === "name" ? error?.message : null}
+          error={error && field === "name" ? said(error) : null}
           disabled={going}
           onChange={setCollection}
         />
@@ -102,7 +104,7 @@ export function Upload() {
             placeholder={models?.models.find((one) => one.default)?.name ?? ""}
             data={models?.models.filter((one) => one.here).map((one) => one.name) ?? []}
             value={model}
-            error={field === "model" ? error?.message : null}
+            error={error && field === "model" ? said(error) : null}
             disabled={going}
             onChange={setModel}
           />
@@ -110,7 +112,7 @@ export function Upload() {
       </div>
       {error && field !== "name" && field !== "model" && (
         <p className={styles.error} style={{ margin: 0 }} role="alert">
-          {error.message}
+          {said(error)}
         </p>
       )}
       {going && (

@@ -4,6 +4,7 @@ import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
 import { ApiProblem, Unreachable } from "../api/client";
+import { useSaid } from "../i18n/useSaid";
 import { GoneImage } from "../state/dropped";
 import styles from "./shell.module.css";
 
@@ -31,6 +32,7 @@ export function State({ icon, title, children, acts, live }: Props) {
 /** Why there is nothing to show, and what can be done. */
 export function StateOf({ error, onAgain }: { error: Error; onAgain: () => void }) {
   const { t } = useTranslation();
+  const said = useSaid();
   const look = { size: 44, stroke: 1.3, "aria-hidden": true } as const;
   const again = (
     <Button variant="default" onClick={onAgain}>
@@ -58,7 +60,7 @@ export function StateOf({ error, onAgain }: { error: Error; onAgain: () => void 
     if (error.status === 503) {
       return (
         <State icon={<IconHourglass {...look} />} title={t("state.wait")} acts={again} live="status">
-          {error.message}
+          {said(error)}
         </State>
       );
     }
@@ -70,13 +72,13 @@ export function StateOf({ error, onAgain }: { error: Error; onAgain: () => void 
         acts={error.status >= 500 ? again : undefined}
         live="alert"
       >
-        {error.message}
+        {said(error)}
       </State>
     );
   }
   return (
     <State icon={<IconAlertCircle {...look} />} title={t("state.failed")} acts={again} live="alert">
-      {error.message}
+      {said(error)}
     </State>
   );
 }
