@@ -91,7 +91,7 @@ const STEPS = 3; // doublings either way
 function Weight(props: { name: string; weight: number; onSet: (weight: number) => void }) {
   const { name, weight, onSet } = props;
   const { i18n } = useTranslation();
-  const at = Math.max(-STEPS, Math.min(STEPS, Math.log2(weight)));
+  const [at, setAt] = useState(Math.max(-STEPS, Math.min(STEPS, Math.log2(weight))));
   const said = (step: number) =>
     `× ${(2 ** step).toLocaleString(i18n.language, { maximumSignificantDigits: 2 })}`;
   return (
@@ -105,11 +105,12 @@ function Weight(props: { name: string; weight: number; onSet: (weight: number) =
         max={STEPS}
         step={0.5}
         size="sm"
-        label={said}
+        label={null}
         thumbLabel={name}
         thumbProps={{ "aria-valuetext": said(at) }}
         marks={[{ value: 0 }]}
-        defaultValue={at}
+        value={at}
+        onChange={setAt}
         onChangeEnd={(step) => onSet(2 ** step)}
       />
     </div>

@@ -50,7 +50,7 @@ export function Bar({ view, snapshot, filters, onFilters, onChange }: BarProps) 
       <Select
         size="xs"
         radius="xl"
-        w={150}
+        className={styles.sort!}
         aria-label={t("bar.sort")}
         allowDeselect={false}
         data={sorts.map((one) => ({ value: one, label: t(`bar.${one}`) }))}

@@ -27,11 +27,12 @@ export function Export({ view }: { view: View }) {
   const { t, i18n } = useTranslation();
   const { state, start, end } = useExport(view);
   const ranked = isRanked(view);
+  const [open, setOpen] = useState(false);
   return (
     <>
-      <Menu width={290} position="bottom-end" radius="md" shadow="md">
+      <Menu opened={open} onChange={setOpen} width={300} position="bottom-end" radius="md" shadow="md">
         <Menu.Target>
-          <Tooltip label={t("export.title")} openDelay={400}>
+          <Tooltip label={t("export.title")} openDelay={400} disabled={open}>
             <ActionIcon
               variant="default"
               size={30}

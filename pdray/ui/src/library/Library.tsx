@@ -86,7 +86,13 @@ export function Library() {
             </div>
           )}
           {snapshot.state === "loading" && <Waiting />}
-          {snapshot.error && !empty && <StateOf error={snapshot.error} onAgain={feed.again} />}
+          {snapshot.error && !empty && (
+            <StateOf
+              error={snapshot.error}
+              onAgain={feed.again}
+              onReset={() => search({ ...ALL, collection: view.collection })}
+            />
+          )}
           {((snapshot.state === "ready" && !shown) || empty) && (
             <Nothing view={view} onChange={search} />
           )}

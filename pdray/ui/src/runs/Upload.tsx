@@ -61,12 +61,13 @@ export function Upload() {
     >
       <div className={styles.pick}>
         <IconPhotoUp size={34} stroke={1.3} aria-hidden />
-        <p>{t("upload.drop")}</p>
+        <p className={styles.mouse}>{t("upload.drop")}</p>
         <div className={styles.acts}>
           <Button variant="default" disabled={going} onClick={() => picker.current?.click()}>
             {t("upload.files")}
           </Button>
           <Button
+            className={styles.mouse!}
             variant="default"
             disabled={going}
             leftSection={<IconFolderOpen size={17} stroke={1.7} aria-hidden />}
