@@ -10,7 +10,8 @@ import styles from "./library.module.css";
 
 interface Props {
   view: View;
-  onChange: (changes: Partial<View>) => void;
+  /** Leaves no step to go back to: a slider passes many. */
+  onWeigh: (weights: string | null) => void;
 }
 
 type Part = keyof Weights;
@@ -27,14 +28,14 @@ function partsOf({ q, like, drop, web }: View): Part[] {
 }
 
 /** How much words, image and unwanted words count beside each other. */
-export function Balance({ view, onChange }: Props) {
+export function Balance({ view, onWeigh }: Props) {
   const { t } = useTranslation();
   const [open, setOpen] = useState(false);
   const parts = partsOf(view);
   if (parts.length === 0) return null;
   const weights = readWeights(view.weights);
   const set = (changes: Partial<Weights>) =>
-    onChange({ weights: writeWeights({ ...weights, ...changes }) });
+    onWeigh(writeWeights({ ...weights, ...changes }));
   return (
     <Popover opened={open} onChange={setOpen} width={300} position="bottom-end" radius="md" shadow="md" trapFocus returnFocus>
       <Popover.Target>
@@ -57,7 +58,7 @@ export function Balance({ view, onChange }: Props) {
         <div className={styles.balance}>
           {parts.map((part) => (
             <Weight
-              key={`${part} ${view.weights}`}
+              key={part}
               name={t(`balance.${part}`)}
               weight={Math.abs(weights[part])}
               onSet={(weight) => set({ [part]: Math.sign(weights[part]) * weight })}
@@ -75,7 +76,7 @@ export function Balance({ view, onChange }: Props) {
             variant="subtle"
             size="compact-sm"
             disabled={view.weights === null}
-            onClick={() => onChange({ weights: writeWeights(EQUAL) })}
+            onClick={() => onWeigh(writeWeights(EQUAL))}
           >
             {t("balance.equal")}
           </Button>
@@ -91,7 +92,13 @@ const STEPS = 3; // doublings either way
 function Weight(props: { name: string; weight: number; onSet: (weight: number) => void }) {
   const { name, weight, onSet } = props;
   const { i18n } = useTranslation();
-  const [at, setAt] = useState(Math.max(-STEPS, Math.min(STEPS, Math.log2(weight))));
+  const told = Math.max(-STEPS, Math.min(STEPS, Math.log2(weight)));
+  const [at, setAt] = useState(told);
+  const [of, setOf] = useState(told);
+  if (of !== told) {
+    setOf(told); // somebody else changed it
+    setAt(told);
+  }
   const said = (step: number) =>
     `× ${(2 ** step).toLocaleString(i18n.language, { maximumSignificantDigits: 2 })}`;
   return (

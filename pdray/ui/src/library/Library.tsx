@@ -77,7 +77,12 @@ export function Library() {
         )}
         <main id="content">
           <VisuallyHidden component="h1">{t("grid.label")}</VisuallyHidden>
-          <Bar {...{ view, snapshot, filters }} onFilters={() => setFilters(!filters)} onChange={search} />
+          <Bar
+            {...{ view, snapshot, filters }}
+            onFilters={() => setFilters(!filters)}
+            onChange={search}
+            onWeigh={(weights) => go({ weights }, { replace: true })}
+          />
           {snapshot.notes.length > 0 && (
             <div className={styles.notes} role="status">
               {snapshot.notes.map((note) => (
