@@ -87,12 +87,14 @@ export function Balance({ view, onWeigh }: Props) {
 }
 
 const STEPS = 3; // doublings either way
+const STEP = 0.5;
 
 /** A step is a doubling: what counts half as much is as far away as what counts twice. */
 function Weight(props: { name: string; weight: number; onSet: (weight: number) => void }) {
   const { name, weight, onSet } = props;
   const { i18n } = useTranslation();
-  const told = Math.max(-STEPS, Math.min(STEPS, Math.log2(weight)));
+  const near = Math.round(Math.log2(weight) / STEP) * STEP;
+  const told = Math.max(-STEPS, Math.min(STEPS, near));
   const [at, setAt] = useState(told);
   const [of, setOf] = useState(told);
   if (of !== told) {
@@ -110,7 +112,7 @@ function Weight(props: { name: string; weight: number; onSet: (weight: number) =
       <Slider
         min={-STEPS}
         max={STEPS}
-        step={0.5}
+        step={STEP}
         size="sm"
         label={null}
         thumbLabel={name}
