@@ -22,7 +22,7 @@ RUN python -c "import tomllib; print(*tomllib.load(open('/src/pyproject.toml', '
 FROM python:${PYTHON} AS cpu-packages
 ARG TORCH=2.13.0+cpu
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-RUN python -m venv /opt/pdray && /opt/pdray/bin/pip install --no-cache-dir "torch==${TORCH}" --index-url "${TORCH_INDEX}"
+RUN python -m venv /opt/pdray && /opt/pdray/bin/pip install --no-cache-dir "torch==${TORCH}" ${TORCH_INDEX:+--index-url "${TORCH_INDEX}"}
 COPY --from=wheel /wheels/requirements.txt /wheels/constraints.txt /wheels/
 RUN /opt/pdray/bin/pip install --no-cache-dir -c /wheels/constraints.txt -r /wheels/requirements.txt
 COPY --from=wheel /wheels /wheels
