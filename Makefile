@@ -50,7 +50,7 @@ lint: install
 	$(BIN)/python building/page.py lint
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-faults: install
 	$(BIN)/pytest -m faults

@@ -81,6 +81,7 @@ class QdrantHttp:
             self.client = QdrantClient(":memory:")
         self.trouble: Callable[[int], Fate] = lambda number: Fate.ANSWERED
         self.writes = 0  # all that came in, refused ones too
+        self.asked: list[str] = []  # the paths of all requests, in their order
         self.down = threading.Event()
         self.keys: dict[str, bool] = {}  # key: whether it may write; none: whoever comes may
         self._asked: dict[str, models.CreateCollection] = {}
@@ -199,15 +200,9 @@ class QdrantHttp:
             with_vectors=asked.with_vector or False,
         )
 
-    def query(self, body: Any, name: str) -> Any:
-        asked = models.QueryRequest.model_validate(body)
-        return self.client.query_points(
-            name,
-            query=asked.query,
-            query_filter=asked.filter,
-            limit=asked.limit or 10,
-            with_payload=asked.with_payload or False,
-        )
+    def query_batch(self, body: Any, name: str) -> Any:
+        asked = models.QueryRequestBatch.model_validate(body)
+        return self.client.query_batch_points(name, asked.searches)
 
     def scroll(self, body: Any, name: str) -> Any:
         asked = models.ScrollRequest.model_validate(body)
@@ -254,7 +249,7 @@ _ROUTES: list[tuple[str, str, Callable[..., Any]]] = [
     ("PUT", f"{_ONE}/index", QdrantHttp.index),
     ("POST", f"{_ONE}/points/batch", QdrantHttp.update),
     ("POST", f"{_ONE}/points", QdrantHttp.retrieve),
-    ("POST", f"{_ONE}/points/query", QdrantHttp.query),
+    ("POST", f"{_ONE}/points/query/batch", QdrantHttp.query_batch),
     ("POST", f"{_ONE}/points/scroll", QdrantHttp.scroll),
     ("POST", f"{_ONE}/points/count", QdrantHttp.count),
     ("POST", f"{_ONE}/facet", QdrantHttp.facet),
@@ -281,6 +276,7 @@ class _Handler(BaseHTTPRequestHandler):
         home = self.server.home
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path = self.path.partition("?")[0]
+        home.asked.append(path)
         fate = home.fate() if path.endswith("/points/batch") else Fate.ANSWERED
         if fate is Fate.DOWN:
             home.stop()

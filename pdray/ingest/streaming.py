@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pdray.catalog.plan import Plan
 from pdray.catalog.planner import Planner
-from pdray.catalog.units import Item, Unit, cut, unit_images
+from pdray.catalog.units import LEAST_IMAGES, Item, Unit, cut, unit_images
 from pdray.catalog.view import KnownContents
 from pdray.config import Settings
 from pdray.ingest.catching_up import left_to
@@ -39,7 +39,7 @@ def read(run: Run, planner: Planner, planned: Plan, moved: Moves, known: KnownCo
     settings = run.settings
     log = settings.state_dir / "ray.log"
     with compose.cluster(settings.ray_address, log, known.nbytes) as cluster:
-        shape = _place(settings, cluster)
+        shape = _place(settings, cluster, todo)
         units = _cut(run, moved.rest(planner.items()), todo, shape)
         _stream(run, cluster, known, units, shape, todo)
 
@@ -63,7 +63,7 @@ def _check(settings: Settings) -> None:
         check_compile(settings.device)
 
 
-def _place(settings: Settings, cluster: "Cluster") -> Placement:
+def _place(settings: Settings, cluster: "Cluster", todo: int) -> Placement:
     ingest = settings.ingest
     return place(
         cluster.cpus,
@@ -72,6 +72,7 @@ def _place(settings: Settings, cluster: "Cluster") -> Placement:
         decoders=ingest.decode_workers,
         threads=ingest.threads,
         free=cluster.free,
+        units=-(-todo // LEAST_IMAGES),
     )
 
 

@@ -26,7 +26,7 @@ def load_towers(folder: Path, model_type: str, towers: Towers, dtype: torch.dtyp
 
     family = _without_other_tower(getattr(transformers, _CLASSES[model_type]), towers)
     try:
-        with _quiet():
+        with quiet():
             model, found = family.from_pretrained(
                 folder, dtype=dtype, local_files_only=True, output_loading_info=True
             )
@@ -50,7 +50,7 @@ def load_tokenizer(folder: Path) -> Any:
     import transformers
 
     try:
-        with _quiet():
+        with quiet():
             return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     # As above: each tokenizer class fails in its own way, a missing sentencepiece included.
     except Exception as error:
@@ -92,7 +92,8 @@ def _without_other_tower(base: Any, towers: Towers) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
+    """transformers without its progress bar for the block."""
     from transformers.utils import logging as transformers_logging
 
     # A progress bar of a quarter of a second would break the one that the run draws.

@@ -18,7 +18,8 @@ from pdray.errors import UsageError
 from pdray.serve import compose, gate
 from pdray.serve.load import drive, request
 from tests.served import Made, commit, make
-from tests.serving import API, CONFIGS, Server, configuration, serve_run, until
+from tests.serving import API, CONFIGS, Server, configuration, serve_run
+from tests.waiting import until
 
 CONFIGURATIONS = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 TEXTS = ("a red circle", "a blue square", "a green triangle", "something yellow")

@@ -30,9 +30,12 @@ def train_builtin(
     ] = None,
     steps: Annotated[int | None, typer.Option("--steps", help="Steps instead.")] = None,
     threads: Annotated[int | None, typer.Option("--threads", help="CPU threads.")] = None,
+    captioner: Annotated[
+        bool, typer.Option("--captioner", help="The small BLIP instead of the small CLIP.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train the small CLIP that ships with pdray, on rendered scenes."""
+    """Train one of the small models that ship with pdray, on rendered scenes."""
     from pdray.cli.making import run_train_builtin
 
-    run_train_builtin(out, seed, minutes, steps, threads, as_json)
+    run_train_builtin(out, seed, minutes, steps, threads, captioner, as_json)
