@@ -37,8 +37,10 @@ COPY --from=wheel /wheels /wheels
 RUN /opt/pdray/bin/pip install --no-cache-dir --no-deps /wheels/pdray-*.whl
 
 FROM python:${PYTHON} AS base
-# The number is what Kubernetes and volumes know the user by.
-RUN useradd --uid 10001 --create-home --home-dir /home/pdray pdray \
+# KubeRay's probes call wget. The number is what Kubernetes and volumes know the user by.
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install -y --no-install-recommends wget && rm -rf /var/lib/apt/lists/* \
+ && useradd --uid 10001 --create-home --home-dir /home/pdray pdray \
  && install -d -o pdray -g pdray /data
 WORKDIR /app
 COPY jobs jobs
