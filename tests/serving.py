@@ -87,6 +87,22 @@ def configuration(name: str) -> dict[str, Any]:
     return document
 
 
+def passed_over(document: Any, taken: Any, place: str = "") -> Iterator[str]:
+    """Names in a configuration that Serve's schema doesn't know: it drops them without a word.
+
+    `taken` is the validated document, dumped with what was set.
+    """
+    if isinstance(document, dict) and isinstance(taken, dict):
+        for name, value in document.items():
+            if name in taken:
+                yield from passed_over(value, taken[name], f"{place}.{name}")
+            else:
+                yield f"{place}.{name}"
+    elif isinstance(document, list) and isinstance(taken, list):
+        for number, (one, kept) in enumerate(zip(document, taken, strict=True)):
+            yield from passed_over(one, kept, f"{place}[{number}]")
+
+
 @contextmanager
 def serve_run(
     name: str,

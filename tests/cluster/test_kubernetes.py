@@ -20,6 +20,7 @@ from pdray.config import load, settings_by_name
 from pdray.serve import compose, metrics
 from tests.cluster import kuberay
 from tests.cluster.conftest import ROOT
+from tests.serving import passed_over
 
 CHART = ROOT / "cluster" / "helm" / "pdray"
 EVERYTHING: dict[str, Any] = {
@@ -115,7 +116,9 @@ def test_helm_itself_finds_nothing_to_complain_of() -> None:
 def test_what_serves_is_what_ray_serve_and_pdray_take(name: str) -> None:
     (service,) = of_kind(rendered(VALUES[name]), "RayService")
     config = yaml.safe_load(service["spec"]["serveConfigV2"])
-    (application,) = ServeDeploySchema.model_validate(config).applications
+    schema = ServeDeploySchema.model_validate(config)
+    assert list(passed_over(config, schema.model_dump(exclude_unset=True))) == []
+    (application,) = schema.applications
     load(dict(application.args), environ={})
     assert application.import_path == f"{compose.__name__}:application"
     # A replica that asks for a GPU or a core must find a pod that has one.

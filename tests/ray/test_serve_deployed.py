@@ -18,7 +18,7 @@ from pdray.errors import UsageError
 from pdray.serve import compose, gate
 from pdray.serve.load import drive, request
 from tests.served import Made, commit, make
-from tests.serving import API, CONFIGS, Server, configuration, serve_run
+from tests.serving import API, CONFIGS, Server, configuration, passed_over, serve_run
 from tests.waiting import until
 
 CONFIGURATIONS = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
@@ -31,6 +31,7 @@ served = pytest.mark.ray
 def test_a_shipped_configuration_is_what_serve_takes_and_names_what_there_is(name: str):
     document = configuration(name)
     schema = ServeDeploySchema.model_validate(document)
+    assert list(passed_over(document, schema.model_dump(exclude_unset=True))) == []
     (application,) = schema.applications
     module, _, function = application.import_path.partition(":")
     assert inspect.ismodule(inspect.getmodule(getattr(compose, function)))
