@@ -127,7 +127,7 @@ def _shape(width: int | None, height: int | None) -> dict[str, Any]:
     return {"width": width, "height": height, "pixels": width * height, "orientation": turned}
 
 
-# Metadata that is stored as it is. Not through asdict, which takes as long as the rest of a payload.
+# Metadata that is stored as it is. Not through asdict, which takes as long as all the rest.
 _TURNED = {"taken_at", "latitude", "longitude", "keywords", "extra"}
 _PLAIN = tuple(field.name for field in fields(Metadata) if field.name not in _TURNED)
 

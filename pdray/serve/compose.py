@@ -9,6 +9,7 @@ index is reached over a socket (wire.py): Serve only places, watches and restart
 """
 
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -95,6 +96,9 @@ class Replica:
         self._engine.start()
         # Until then no request comes here: others answer it, or nobody would yet.
         self._engine.wait(_OPENING_SECONDS)
+        # What is here now stays: to look at all of it again and again would hold up requests.
+        gc.collect()
+        gc.freeze()
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return build_app(self._engine)
