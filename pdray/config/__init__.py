@@ -10,6 +10,7 @@ from pdray.config.settings import (
     Settings,
     SourceSettings,
     describe,
+    secrets_among,
     settings_by_name,
 )
 
@@ -24,5 +25,6 @@ __all__ = [
     "describe",
     "environment_of",
     "load",
+    "secrets_among",
     "settings_by_name",
 ]

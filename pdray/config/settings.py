@@ -1,5 +1,6 @@
 """Every setting of pdray, in one frozen tree, each with its kind and its description."""
 
+from collections.abc import Iterable
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -317,6 +318,11 @@ def settings_by_name() -> dict[str, Setting]:
     for section, kind in SECTIONS.items():
         found |= {f"{section}_{f.name}": _setting(section, kind, f) for f in fields(kind)}
     return found
+
+
+def secrets_among(names: Iterable[str]) -> list[str]:
+    """Those of the settings, by flat name, whose values nobody may see."""
+    return [name for name in names if settings_by_name()[name].about.kind is SECRET]
 
 
 def _setting(section: str | None, kind: type[Any], leaf: Field[Any]) -> Setting:

@@ -50,6 +50,12 @@ def test_a_shipped_configuration_is_what_serve_takes_and_names_what_there_is(nam
             gate.check(settings)
 
 
+def test_a_configuration_with_a_secret_in_it_is_refused():
+    with pytest.raises(UsageError, match="set PDRAY_SERVE_WRITE_KEY on the nodes") as refused:
+        compose.application({"serve_write_key": "hidden"})
+    assert "hidden" not in str(refused.value)
+
+
 def test_the_environment_file_is_what_pdray_serve_sets():
     lines = (CONFIGS / "serve.env").read_text("utf-8").splitlines()
     found = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
