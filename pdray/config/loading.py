@@ -12,8 +12,9 @@ from typing import Any
 import platformdirs
 
 from pdray.config.kinds import URL
+from pdray.config.listing import secrets_among, settings_by_name
 from pdray.config.secret import Secret
-from pdray.config.settings import SECTIONS, Settings, secrets_among, settings_by_name
+from pdray.config.settings import SECTIONS, Settings
 from pdray.errors import UsageError
 
 FILE_NAME = "pdray.toml"

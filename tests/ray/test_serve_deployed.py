@@ -13,7 +13,7 @@ from ray.serve.schema import ServeDeploySchema
 from websockets.sync.client import connect
 
 from pdray.config import load
-from pdray.config.settings import settings_by_name
+from pdray.config.listing import settings_by_name
 from pdray.errors import UsageError
 from pdray.serve import compose, gate
 from pdray.serve.load import drive, request
