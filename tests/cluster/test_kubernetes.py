@@ -196,6 +196,19 @@ def test_what_is_selected_is_what_carries_the_labels() -> None:
         wanted = service["spec"]["selector"].items()
         assert sum(wanted <= labels.items() for labels in carried) == 1, service["metadata"]["name"]
     (service,) = of_kind(documents, "RayService")
+    # KubeRay adds labels of its own to pods, such as this one.
+    pods = [
+        {**pod["metadata"]["labels"], "ray.io/node-type": kind}
+        for document in documents
+        if document["kind"] in kuberay.KINDS
+        for pod, kind in zip(kuberay.pods(document), ["head", "worker", "worker"], strict=False)
+    ]
+    (budget,) = of_kind(documents, "PodDisruptionBudget")
+    wanted = budget["spec"]["selector"]["matchLabels"].items()
+    assert sum(wanted <= labels.items() for labels in pods) == 2  # serving's two groups of workers
+    (policy,) = of_kind(documents, "NetworkPolicy")
+    wanted = policy["spec"]["podSelector"]["matchLabels"].items()
+    assert all(wanted <= labels.items() for labels in [*pods, *carried])
     serve = service["spec"]["serveService"]["metadata"]
     (monitor,) = of_kind(documents, "ServiceMonitor")
     assert monitor["spec"]["selector"]["matchLabels"].items() <= serve["labels"].items()

@@ -65,11 +65,12 @@ http://{{ include "pdray.name" . }}-qdrant:6333
 {{- end }}
 {{- end -}}
 
-{{/* The pod of a Ray node: root, key, serves, resources, gpu, and where it may go. */}}
+{{/* The pod of a Ray node: root, component, key, serves, resources, gpu, and where it may go. */}}
 {{- define "pdray.pod" -}}
 metadata:
   labels:
     {{- include "pdray.labels" .root | nindent 4 }}
+    app.kubernetes.io/component: {{ .component }}
 spec:
   serviceAccountName: {{ include "pdray.serviceAccount" .root }}
   securityContext:
@@ -96,7 +97,10 @@ spec:
       topologyKey: kubernetes.io/hostname
       whenUnsatisfiable: ScheduleAnyway
       labelSelector:
-        matchLabels: {app.kubernetes.io/instance: {{ .root.Release.Name }}, ray.io/node-type: worker}
+        matchLabels:
+          app.kubernetes.io/instance: {{ .root.Release.Name }}
+          app.kubernetes.io/component: {{ .component }}
+          ray.io/node-type: worker
   {{- end }}
   containers:
     - name: {{ .container }}
@@ -155,7 +159,7 @@ spec:
       emptyDir: {medium: Memory, sizeLimit: {{ .resources.memory }}}
 {{- end -}}
 
-{{/* A Ray cluster: root, key, serves, and the head, workers and gpu of `of`. */}}
+{{/* A Ray cluster: root, component, key, serves, and the head, workers and gpu of `of`. */}}
 {{- define "pdray.rayCluster" -}}
 rayVersion: {{ .root.Values.rayVersion | quote }}
 authOptions: {mode: token} # KubeRay makes the token and gives it to all pods
