@@ -1,16 +1,14 @@
 """One frozen settings tree: file < environment < flags."""
 
+from pdray.config.listing import Row, describe, secrets_among, settings_by_name
 from pdray.config.loading import environment_of, load
 from pdray.config.secret import Secret
 from pdray.config.settings import (
     DEFAULT_MODEL,
     IngestSettings,
     QdrantSettings,
-    Row,
     Settings,
     SourceSettings,
-    describe,
-    settings_by_name,
 )
 
 __all__ = [
@@ -24,5 +22,6 @@ __all__ = [
     "describe",
     "environment_of",
     "load",
+    "secrets_among",
     "settings_by_name",
 ]
