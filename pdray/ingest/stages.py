@@ -102,8 +102,7 @@ def decode(job: Job, known: KnownContents, unit: Unit, pool: ThreadPoolExecutor 
     deaths = _begin(job, unit, attempt)
     looked = look_at(
         read(job.sources, unit.items),
-        known,
-        job.spec.preprocessing,
+        [(job.spec.preprocessing, known)],
         pool,
         thumbnail_side=job.thumbnail_side,
         max_pixels=job.max_pixels,
@@ -126,8 +125,8 @@ def decode(job: Job, known: KnownContents, unit: Unit, pool: ThreadPoolExecutor 
         size += found.size
         records.append(_row(job, item, found))
         thumbnails.append(examined.thumbnail)
-        if found.part:
-            reused.add(found.part)
+        if found.parts[0]:
+            reused.add(found.parts[0])
         elif examined.content_id not in contents:
             pixels[len(contents)] = examined.pixels[job.spec.preprocessing.pixel_key]
             contents[examined.content_id] = None
