@@ -45,9 +45,9 @@ def examine(
 ) -> Examined:
     """Everything about one image: hashes, size, metadata, thumbnail, pixels for each preprocessing.
 
-    `wanted` are the pixel keys of those preprocessings whose pixels are made (None: all). The decode
-    is the same: hash and thumbnail depend on the bytes and the preprocessings only, whatever is
-    known of the content already.
+    `wanted` are the pixel keys of those preprocessings whose pixels are made (None: all). The
+    decode is the same: hash and thumbnail depend on the bytes and the preprocessings only,
+    whatever is known of the content already.
     `resize` takes Pillow's place where it can. The first frame or page counts. Raises ImageError;
     damaged metadata never costs the image. Depends on nothing but its arguments and may run in
     several threads.

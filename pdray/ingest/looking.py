@@ -14,7 +14,6 @@ from pdray.ingest.watchdog import Watchdog
 from pdray.records import Failure, Preprocessing, content_id
 from pdray.sources.protocol import Content
 
-
 Family = tuple[Preprocessing, KnownContents]  # what a model makes, and of which contents it has
 
 
