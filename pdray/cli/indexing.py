@@ -14,8 +14,9 @@ from pdray.cli.output import console, duration, memory, print_json, stderr
 from pdray.config import Settings, load
 from pdray.errors import IndexUnavailable, RunCancelled
 from pdray.ingest.control import PAUSED, Control
+from pdray.ingest.current import Options
 from pdray.ingest.report import Progress, Report
-from pdray.ingest.run import Options, index
+from pdray.ingest.run import index
 
 _EVERY = 10.0  # seconds between plain lines
 _WAITING = "Some of what is committed is not in the index yet: run the same command again."

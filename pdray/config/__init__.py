@@ -10,6 +10,7 @@ from pdray.config.settings import (
     Settings,
     SourceSettings,
     describe,
+    settings_by_name,
 )
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "describe",
     "environment_of",
     "load",
+    "settings_by_name",
 ]

@@ -3,7 +3,7 @@
 from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
 
 from pdray.config.kinds import (
     PATH,
@@ -57,6 +57,34 @@ class QdrantSettings:
             "none",
         ),
     ] = ""
+    attempts: Annotated[
+        int, About(whole(1, 100), "Tries of one request while the server is busy or away.")
+    ] = 7
+    images: Annotated[
+        int,
+        About(
+            whole(1),
+            "Images that a new collection is meant for; the rest of its layout follows from it.",
+        ),
+    ] = 100_000
+    shards: Annotated[
+        int | None, About(whole(1, 10_000), "Its shards; at least one a node.", "by images")
+    ] = None
+    replicas: Annotated[int, About(whole(1, 100), "Copies of each shard, on as many nodes.")] = 1
+    write_consistency: Annotated[
+        int, About(whole(1, 100), "Copies that must have a write before it counts.")
+    ] = 1
+    quantisation: Annotated[
+        Literal["auto", "none", "int8", "binary"],
+        About(
+            choice("auto", "none", "int8", "binary"),
+            "Smaller copies of the vectors, kept in memory and searched first; auto: by images.",
+        ),
+    ] = "auto"
+    memory: Annotated[
+        Literal["auto", "ram", "disk"],
+        About(choice("auto", "ram", "disk"), "Where whole vectors lie; auto: by images."),
+    ] = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,7 +82,7 @@ def connect(target: IndexTarget, retry: Retry | None = None) -> Connection:
             verify=verify,
             check_compatibility=False,  # a request of its own, outside our retry
         )
-    return Connection(client, target.place, retry)
+    return Connection(client, target.place, retry or Retry(target.attempts))
 
 
 def pause_of(error: Exception) -> float | None:

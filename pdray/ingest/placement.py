@@ -62,10 +62,12 @@ def place(
     decoders: int | None = None,
     threads: int | None = None,
     free: float | None = None,
+    units: int | None = None,
 ) -> Placement:
     """Chooses what is None. cpus and gpus are the cluster's; `free` those CPUs that nobody holds,
     where others work on it too. The run has as many processes as the cluster has room for, and asks
-    for no more than its share of what is free.
+    for no more than its share of what is free. Where CPUs do the work it has no more processes than
+    `units`: one with nothing to do costs seconds to start.
     """
     cpus = max(1, cpus)
     asked = cpus if free is None else min(cpus, max(_LEAST_ASKED, SHARE * free))
@@ -73,7 +75,8 @@ def place(
         pool = encoders or gpus
         return Placement(gpus, pool, decoders or max(1, cpus - pool), threads or 1, asked)
     # One thread a process uses a core best; more only so that the copies of the model stay few.
-    copies = encoders or (max(1, cpus // threads) if threads else min(cpus, _MOST_LOCAL_COPIES))
+    room = max(1, cpus // threads) if threads else min(cpus, _MOST_LOCAL_COPIES)
+    copies = encoders or (room if units is None else max(1, min(room, units)))
     return Placement(0, copies, 0, threads or max(1, cpus // copies), asked)
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pdray.errors import ModelUnavailable, UsageError
+from pdray.errors import ModelUnavailable
 from pdray.models.batches import run_in_batches
 from pdray.models.image_tower import ImageTower
-from pdray.models.precision import choose, choose_device
+from pdray.models.precision import check_compile, choose, choose_device
 from pdray.models.resolve import folder_of
 from pdray.models.text_tower import packed_text
 from pdray.models.threads import Adaptive
@@ -55,8 +55,8 @@ class DualEncoder:
         self.device = torch.device(choose_device(device))
         self.precision = choose(str(self.device), precision)
         on_cpu = self.device.type == "cpu"
-        if compile and on_cpu:
-            raise UsageError("Compiling is for GPUs and gains nothing on CPUs: unset compile.")
+        if compile:
+            check_compile(self.device.type)
         self._images: Callable[[torch.Tensor], torch.Tensor] = self._through_transformers
         rest: Towers | None = towers
         if on_cpu and towers != "text":

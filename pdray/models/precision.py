@@ -54,6 +54,12 @@ def choose_device(device: str = "auto") -> str:
     return device
 
 
+def check_compile(device: str) -> None:
+    """Raises UsageError where a model is to be compiled for a device that gains nothing by it."""
+    if choose_device(device) == "cpu":
+        raise UsageError("Compiling is for GPUs and gains nothing on CPUs: unset compile.")
+
+
 def choose(device: str = "auto", precision: str = "auto") -> Choice:
     """The number format for a device; UsageError for a precision that does not exist.
 

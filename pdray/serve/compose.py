@@ -33,7 +33,7 @@ from pdray.catalog.catalog import Catalog
 from pdray.config import Settings, load
 from pdray.errors import IndexUnavailable, ModelUnavailable, PdrayError, UsageError
 from pdray.index.target import IndexTarget
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.records import ModelSpec
 from pdray.serve import gate, observing
 from pdray.serve.app import build_app

@@ -15,9 +15,8 @@ from pdray.catalog.catalog import Catalog
 from pdray.catalog.store import LocalStore, ObjectStore, Store, open_store
 from pdray.catalog.view import known_contents, live_records
 from pdray.errors import CatalogError
-from pdray.records import ImageRecord, ModelSpec, Preprocessing, content_id
-
-SPEC = ModelSpec("m", "m", None, "clip", 4, "w", Preprocessing(8, 8, "exact", 8))
+from pdray.records import ImageRecord, content_id
+from tests.handmade import SPEC
 
 
 @pytest.fixture(params=["folder", "odd folder", "memory"])

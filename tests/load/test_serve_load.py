@@ -13,7 +13,8 @@ import pytest
 
 from pdray.serve.load import Load, drive, request
 from tests.served import Made, make
-from tests.serving import API, Server, environment, serve_run, until
+from tests.serving import API, Server, environment, serve_run
+from tests.waiting import until
 
 pytestmark = pytest.mark.load
 

@@ -21,9 +21,9 @@ from pdray.catalog.view import (
     live_versions,
     load_live,
 )
-from pdray.records import ImageRecord, ModelSpec, Preprocessing, Status, content_id
+from pdray.records import ImageRecord, Status, content_id
+from tests.handmade import SPEC
 
-SPEC = ModelSpec("m", "m", None, "clip", 4, "w", Preprocessing(8, 8, "exact", 8))
 KEYS = ["uri", "seq", "status", "image_id"]
 
 

@@ -1,8 +1,6 @@
 """The catalog's parts in a real embedded index: order, repetition, loss and change of model."""
 
 import random
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -95,12 +93,8 @@ def expected(*rows: ImageRecord) -> dict[str, tuple[str, int]]:
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    """In a folder in memory where there is room: an index syncs hundreds of small files."""
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2**30
-    with tempfile.TemporaryDirectory(dir=memory if roomy else None) as made:
-        yield World(Path(made))
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
-import { folderPath, folderQuery } from "../filters/folders";
+import { folderPath } from "../filters/folders";
 import type { Picture } from "../grid/feed";
 import { condition } from "../query/tokens";
 import { ALL, writeView } from "../state/url";
@@ -50,7 +50,7 @@ export function Facts({ picture, onFind, children }: Props) {
   facts.push([t("fact.file"), file.filter(Boolean).join("  ·  ")]);
   if (picture.rating != null) facts.push([t("fact.rating"), `${picture.rating} / 5`]);
   if (picture.folder) {
-    facts.push([t("fact.folder"), find(condition("folder", folderQuery(picture.folder)), folderPath(picture.folder))]);
+    facts.push([t("fact.folder"), find(condition("folder", picture.folder), folderPath(picture.folder))]);
   }
   if (picture.score != null && picture.rank != null) {
     const score = round(picture.score, 3).toLocaleString(i18n.language);

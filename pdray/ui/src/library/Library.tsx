@@ -44,6 +44,7 @@ export function Library() {
     },
     [search, view.collection],
   );
+  const drop = useCallback(([file]: File[]) => void (file && pick(file)), [pick]);
   const like = useCallback(
     (picture: Picture) => search({ ...ALL, collection: view.collection, like: picture.id }),
     [search, view.collection],
@@ -132,7 +133,7 @@ export function Library() {
           {t("bar.fresh")}
         </Button>
       )}
-      <DropZone onImage={(file) => void pick(file)} />
+      <DropZone said={t("search.drop")} onFiles={drop} />
     </>
   );
 }

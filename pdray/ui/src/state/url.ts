@@ -13,6 +13,8 @@ export interface View {
   drop: string | null;
   /** The address of an image on the web, which the server looks up. */
   web: string | null;
+  /** How much the parts count (query/weights.ts). */
+  weights: string | null;
   sort: string | null;
   collection: string | null;
   /** The image that is open. */
@@ -24,6 +26,7 @@ const NAMES: Record<keyof View, string> = {
   like: "like",
   drop: "drop",
   web: "web",
+  weights: "w",
   sort: "sort",
   collection: "in",
   image: "image",
@@ -36,6 +39,7 @@ export function readView(search: string): View {
     like: found.get("like"),
     drop: found.get("drop"),
     web: found.get("web"),
+    weights: found.get("w"),
     sort: found.get("sort"),
     collection: found.get("in"),
     image: found.get("image"),

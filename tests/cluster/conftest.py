@@ -1,0 +1,128 @@
+"""A Ray cluster as operators have it: `ray start --head` with a token, on loopback."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import S3Server
+
+ROOT = Path(__file__).parents[2]
+DEADLINE = 180.0
+_TICK = 0.25
+
+
+def wait_until(happened: Callable[[], bool], what: str) -> None:
+    """Asks again until it has happened, for as long as a busy machine may need."""
+    end = time.monotonic() + DEADLINE
+    while not happened():
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(_TICK)
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A head node: what its clients need in their environment, and where it writes its logs."""
+
+    environment: dict[str, str]
+    folder: Path
+    secrets: tuple[str, ...]
+
+    def ray(self, *words: str, expect: int = 0) -> str:
+        """Runs `ray ...`; gives what it said."""
+        ended = subprocess.run(
+            [sys.executable, "-m", "ray.scripts.scripts", *words],
+            env=self.environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+        said = ended.stdout + ended.stderr
+        assert ended.returncode == expect, said
+        return said
+
+
+@contextmanager
+def started(more: dict[str, str], secret: tuple[str, ...]) -> Iterator[Head]:
+    """A head for the block. `more` is the environment of its processes, `secret` what it hides."""
+    with tempfile.TemporaryDirectory(prefix="pdray-head-", ignore_cleanup_errors=True) as folder:
+        token = Path(folder) / "token"
+        token.write_text(secrets.token_hex(32))
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PDRAY_", "RAY", "AWS_"))}
+        kept |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), **more}
+        # What is imported comes from the working folder that a job brings along.
+        kept.pop("PYTHONPATH", None)
+        port, dashboard = free_port(), free_port()
+        words = ["start", "--head", "--block", "--disable-usage-stats", f"--port={port}"]
+        words += ["--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1"]
+        words += [
+            f"--dashboard-port={dashboard}",
+            "--num-cpus=2",
+            "--object-store-memory=200000000",
+        ]
+        log = (Path(folder) / "head.log").open("wb")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ray.scripts.scripts", *words, f"--temp-dir={folder}/r"],
+            env=kept,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        address = f"http://127.0.0.1:{dashboard}"
+        head = Head({**kept, "RAY_ADDRESS": address}, Path(folder), (*secret, token.read_text()))
+        try:
+            wait_until(lambda: _answers(head, process), "the dashboard")
+            yield head
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            log.close()
+
+
+def _answers(head: Head, process: "subprocess.Popen[bytes]") -> bool:
+    assert process.poll() is None, (head.folder / "head.log").read_text("utf-8")
+    host, _, port = head.environment["RAY_ADDRESS"].removeprefix("http://").partition(":")
+    try:
+        with socket.create_connection((host, int(port)), 1):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def head(s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
+    """A head whose nodes know secrets: by file and by their own environment."""
+    key = tmp_path_factory.mktemp("secrets") / "qdrant"
+    hidden = {name: f"hidden-{name}-{secrets.token_hex(8)}" for name in ("qdrant", "s3", "redis")}
+    key.write_text(hidden["qdrant"])
+    environment = {
+        **s3_server.environment,
+        "AWS_SECRET_ACCESS_KEY": hidden["s3"],
+        "PDRAY_QDRANT_API_KEY_FILE": str(key),
+        "PDRAY_SERVE_CACHE_URL": f"redis://:{hidden['redis']}@127.0.0.1:6379/0",
+    }
+    with started(environment, tuple(hidden.values())) as made:
+        yield made
