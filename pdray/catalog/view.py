@@ -206,7 +206,7 @@ def holding(con: duckdb.DuckDBPyConnection, contents: Iterable[str]) -> list[tup
     """
     ids = [bytes.fromhex(content) for content in contents]
     con.register("ids_", pa.table({"content_id": pa.array(ids, pa.binary(16))}))
-    rows = con.execute(
+    rows: list[tuple[str, str, int]] = con.execute(
         "SELECT part, uri, seq FROM live SEMI JOIN ids_ USING (content_id) "
         "WHERE status = 'ok' ORDER BY part"
     ).fetchall()

@@ -7,6 +7,7 @@ import typer
 
 from pdray.cli.commands import (
     benchmark,
+    captioning,
     demo,
     indexing,
     keeping,
@@ -40,6 +41,7 @@ def root(
 # In the order of `pdray --help`.
 _COMMANDS: tuple[Callable[..., None], ...] = (
     indexing.index,
+    captioning.caption,
     searching.search,
     serving.serve,
     looking.status,

@@ -3,7 +3,9 @@
 from pdray.config.loading import environment_of, load
 from pdray.config.secret import Secret
 from pdray.config.settings import (
+    DEFAULT_CAPTIONER,
     DEFAULT_MODEL,
+    CaptionSettings,
     IngestSettings,
     QdrantSettings,
     Row,
@@ -14,7 +16,9 @@ from pdray.config.settings import (
 )
 
 __all__ = [
+    "DEFAULT_CAPTIONER",
     "DEFAULT_MODEL",
+    "CaptionSettings",
     "IngestSettings",
     "QdrantSettings",
     "Row",
