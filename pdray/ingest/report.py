@@ -10,9 +10,9 @@ class Report:
 
     reused: embeddings not computed again, because the content had one. embedded: those computed.
     captioned: captions made. read: images read, whatever came of them. rework: those of them that a
-    process had in hand when it died, in this run or before. retries: images that could not be read before, which each run
-    tries again. pending: row parts that are committed but not in the
-    index yet. seconds: of the whole run, start of Ray included; startup_seconds: until the first
+    process had in hand when it died, in this run or before. retries: images that could not be read
+    before, which each run tries again. pending: row parts that are committed but not in the index
+    yet. seconds: of the whole run, start of Ray included; startup_seconds: until the first
     unit began; steady_seconds: from then to the last commit. images_per_second: read over seconds.
     `stages` sums the workers' seconds. peak_bytes: the most memory that all processes of the run on
     the driver's machine held together. state: completed, cancelled or failed.
