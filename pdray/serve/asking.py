@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from time import perf_counter
 from typing import Any
-from urllib.parse import unquote
 from uuid import UUID
 
 from numpy import float32
@@ -15,32 +13,26 @@ from pdray.errors import PdrayError
 from pdray.index.filters import NEWEST, Filter, Order, Spot
 from pdray.index.protocol import Stored
 from pdray.records import Hit as FoundHit
-from pdray.search.language import Parsed, begins, parse, unmatched
+from pdray.search.language import Parsed, parse, unmatched
 from pdray.search.mixing import EQUAL, Weights
 from pdray.search.query import FUSION_DEPTH, Part, Query, narrowing, search, search_many
 from pdray.search.query import Answer as Found
 from pdray.serve import cursor as cursors
 from pdray.serve.browsing import ORDERS, WRITTEN, page, read, written
+from pdray.serve.counting import counted
 from pdray.serve.engine import Engine, no_image
 from pdray.serve.problems import Problem, document_of, problem_of
 from pdray.serve.shapes import (
-    FACETS,
     SORTED,
     Answer,
     BatchAnswer,
-    Collection,
-    Collections,
-    FacetAnswer,
     Facets,
-    FacetValue,
     Hit,
     SearchRequest,
     image_fields,
 )
 
 DEEPEST = 10_000  # the last hit that pages of a search lead to
-_VALUES = 200  # of a facet, where no number is asked for
-_MOST_SOUGHT = 1_000_000
 
 Payloads = dict[str, Mapping[str, Any]]
 
@@ -276,7 +268,7 @@ def _facets_of(engine: Engine, question: Question) -> Facets | None:
     fields = question.asked.facets
     if not fields:
         return None
-    return _facets(engine, question.collection, _where(engine, question), fields)
+    return counted(engine, question.collection, _where(engine, question), fields)
 
 
 def similar(engine: Engine, id: str, limit: int) -> Answer:
@@ -296,63 +288,3 @@ def similar(engine: Engine, id: str, limit: int) -> Answer:
         ],
         took_ms={stage: round(ms, 3) for stage, ms in found.took_ms.items()},
     )
-
-
-def facets(
-    engine: Engine,
-    text: str | None,
-    collection: str | None,
-    fields: Sequence[str],
-    find: str | None = None,
-    limit: int = _VALUES,
-) -> FacetAnswer:
-    """Counts among what fulfils the conditions of a query; its free words don't narrow. With `find`
-    only values that have words beginning so.
-    """
-    name = engine.named(collection)
-    where = narrowing(parse(text or ""), engine.towers(name, {}))
-    return FacetAnswer(
-        collection=name,
-        total=engine.index(name).count(name),
-        facets=_facets(engine, name, where, fields or FACETS, find, limit),
-    )
-
-
-def _facets(
-    engine: Engine,
-    collection: str,
-    where: Filter,
-    fields: Sequence[str],
-    find: str | None = None,
-    limit: int = _VALUES,
-) -> Facets:
-    for field_ in fields:
-        if field_ not in FACETS:
-            known = ", ".join(FACETS)
-            raise Problem(400, "bad-facet", f"{field_!r} can't be counted: {known} can.", "facets")
-    index, most = engine.index(collection), limit if find is None else _MOST_SOUGHT
-    found = {name: index.facet(name, where, limit=most) for name in dict.fromkeys(fields)}
-    return {
-        name: [
-            FacetValue(value=value, count=count)
-            for value, count in islice(_sought(values, find), limit)
-        ]
-        for name, values in found.items()
-    }
-
-
-def _sought(values: Mapping[str, int], find: str | None) -> Iterator[tuple[str, int]]:
-    return (one for one in values.items() if find is None or begins(unquote(one[0]), find))
-
-
-def collections(engine: Engine) -> Collections:
-    """Every collection with its searchable images."""
-    found = []
-    for name, spec in engine.collections().items():
-        images, note = None, None
-        try:
-            images = engine.index(name).count(name)
-        except PdrayError as error:
-            note = str(error)
-        found.append(Collection(name=name, images=images, model=spec.name, note=note))
-    return Collections(default=engine.settings.collection, collections=found)

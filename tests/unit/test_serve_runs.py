@@ -248,8 +248,9 @@ def test_settings_reach_a_run_whole_and_their_secrets_only_by_its_environment(
         cwd=tmp_path,
     )
     assert load({}, environ=environment_of(settings), cwd=tmp_path) == settings
-    words = Wish("c", ("--full",), "m", include=("*.jpg",), full=True).arguments()
+    words = Wish("c", ("--full",), "m", include=("*.jpg",), full=True, captions=True).arguments()
     assert words[-2:] == ["--", "--full"]
+    assert "--captions" in words
     assert "hidden" not in " ".join(words)
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool as in_thread
 from starlette.datastructures import UploadFile
 
-from pdray.serve import asking, collecting, uploading
+from pdray.serve import collecting, uploading
 from pdray.serve.collection_shapes import (
     CollectionDetails,
     CollectionRequest,
@@ -52,7 +52,7 @@ def router(engine: Engine, launcher: Launcher) -> APIRouter:
     @api.get("/collections")
     async def collections() -> Collections:
         """All collections."""
-        return await in_thread(asking.collections, engine)
+        return await in_thread(collecting.listed, engine)
 
     @api.post("/collections", status_code=201, dependencies=WRITES)
     async def create_collection(

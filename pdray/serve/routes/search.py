@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool as in_thread
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from pdray.serve import asking, suggesting
+from pdray.serve import asking, counting, suggesting
 from pdray.serve.answering import respond
 from pdray.serve.asking import Images
 from pdray.serve.engine import Engine
@@ -80,7 +80,7 @@ def router(engine: Engine) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=10_000, description="Most values of a field.")] = 200,
     ) -> FacetAnswer:
         """Counts the values of fields among what fulfils the conditions of `q`."""
-        return await in_thread(asking.facets, engine, q, collection, field, find, limit)
+        return await in_thread(counting.facets, engine, q, collection, field, find, limit)
 
     return api
 

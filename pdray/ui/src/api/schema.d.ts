@@ -1489,6 +1489,12 @@ export interface components {
              * @default false
              */
             allow_deletes: boolean;
+            /**
+             * Captions
+             * @description Describe the images in words too.
+             * @default false
+             */
+            captions: boolean;
         };
         /**
          * SearchRequest

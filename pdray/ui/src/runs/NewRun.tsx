@@ -30,7 +30,12 @@ export function NewRun() {
   const [precision, setPrecision] = useState<string | null>(null);
   const [include, setInclude] = useState("");
   const [exclude, setExclude] = useState("");
-  const [flags, setFlags] = useState({ full: false, retry_failed: false, allow_deletes: false });
+  const [flags, setFlags] = useState({
+    captions: false,
+    full: false,
+    retry_failed: false,
+    allow_deletes: false,
+  });
 
   const field = start.error instanceof ApiProblem ? start.error.field : null;
   const wrong = (name: string) =>
@@ -151,6 +156,7 @@ export function NewRun() {
           />
         </div>
         <div className={styles.flags}>
+          {flag("captions", t("runs.captions"))}
           {flag("full", t("runs.full"))}
           {flag("retry_failed", t("runs.retryFailed"))}
           {flag("allow_deletes", t("runs.allowDeletes"))}

@@ -1,5 +1,6 @@
 import { useCallback, useMemo } from "react";
-import { useLocation, useSearch } from "wouter";
+import { useLocation } from "wouter";
+import { useLocationProperty } from "wouter/use-browser-location";
 
 import { hasWords } from "../query/tokens";
 
@@ -70,7 +71,9 @@ export function useView(): {
   go: (changes: Partial<View>, options?: { replace?: boolean }) => void;
   hrefOf: (changes: Partial<View>) => string;
 } {
-  const search = useSearch();
+  // As it stands in the address: what wouter gives is decoded once already, and a folder's address
+  // holds signs that must be decoded once only.
+  const search = useLocationProperty(() => location.search);
   const [, navigate] = useLocation();
   const view = useMemo(() => readView(search), [search]);
   const hrefOf = useCallback(
