@@ -229,6 +229,8 @@ class Hit:
     height: int | None = None
     taken_at: str | None = None
     thumbnail: Thumbnail | None = None
+    caption: str | None = None
+    caption_by: str | None = None  # the model that made it; None where the source said it
 
 
 def content_id(data: bytes) -> str:

@@ -7,12 +7,14 @@ import typer
 
 from pdray.cli.commands import (
     benchmark,
+    captioning,
     demo,
     indexing,
     keeping,
     looking,
     making,
     mending,
+    modelling,
     running,
     searching,
     serving,
@@ -40,6 +42,7 @@ def root(
 # In the order of `pdray --help`.
 _COMMANDS: tuple[Callable[..., None], ...] = (
     indexing.index,
+    captioning.caption,
     searching.search,
     serving.serve,
     looking.status,
@@ -58,7 +61,12 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
 for command in _COMMANDS:
     app.command()(command)
 
-models = typer.Typer(help="Make models.", no_args_is_help=True, rich_markup_mode=None)
+models = typer.Typer(
+    help="Models: which there are, what they take.", no_args_is_help=True, rich_markup_mode=None
+)
+models.command("list")(modelling.list_models)
+models.command()(modelling.memory)
+models.command()(modelling.compare)
 models.command("train-builtin")(making.train_builtin)
 app.add_typer(models, name="models")
 

@@ -22,3 +22,11 @@ Model = Annotated[
     str | None,
     typer.Option("--model", "-m", metavar="M", help="builtin, a local folder or a hub name."),
 ]
+Captioner = Annotated[
+    str | None,
+    typer.Option(
+        "--captioner",
+        metavar="M",
+        help="builtin, a BLIP's folder or hub name, or package.module:Class.",
+    ),
+]

@@ -114,12 +114,14 @@ def show(answer: Answer) -> None:
     if not answer.hits:
         console.print("Nothing found.")
         return
-    rows = table(">rank", ">score", "image", ">pixels", "date")
+    told = any(hit.caption for hit in answer.hits)
+    rows = table(">rank", ">score", "image", ">pixels", "date", *(["caption"] if told else []))
     for hit in answer.hits:
         size = f"{hit.width}×{hit.height}" if hit.width else ""
         taken = (hit.taken_at or "")[:10]
         score = f"{hit.score:.3f}" if hit.score else ""  # conditions alone have none
-        rows.add_row(str(hit.rank), score, escape(shown(hit.uri)), size, taken)
+        words = [escape(hit.caption or "")] if told else []
+        rows.add_row(str(hit.rank), score, escape(shown(hit.uri)), size, taken, *words)
     console.print(rows)
     took = answer.took_ms
     console.print(f"[dim]encode {took['encode']:.0f} ms, index {took['index']:.1f} ms[/]")

@@ -4,7 +4,9 @@ from pdray.config.listing import Row, describe, secrets_among, settings_by_name
 from pdray.config.loading import environment_of, load
 from pdray.config.secret import Secret
 from pdray.config.settings import (
+    DEFAULT_CAPTIONER,
     DEFAULT_MODEL,
+    CaptionSettings,
     IngestSettings,
     QdrantSettings,
     Settings,
@@ -12,7 +14,9 @@ from pdray.config.settings import (
 )
 
 __all__ = [
+    "DEFAULT_CAPTIONER",
     "DEFAULT_MODEL",
+    "CaptionSettings",
     "IngestSettings",
     "QdrantSettings",
     "Row",

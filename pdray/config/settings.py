@@ -20,6 +20,7 @@ from pdray.config.kinds import (
 from pdray.config.secret import Secret
 
 DEFAULT_MODEL = "openai/clip-vit-base-patch32"
+DEFAULT_CAPTIONER = "Salesforce/blip-image-captioning-base"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,31 @@ class IngestSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionSettings:
+    """Which model describes images, and when."""
+
+    index: Annotated[
+        bool, About(SWITCH, "Whether indexing describes images too, as with --captions.")
+    ] = False
+    model: Annotated[
+        str | None,
+        About(
+            TEXT,
+            "Captioner: a BLIP by hub name or folder, builtin, or package.module:Class.",
+            f"the collection's own, else {DEFAULT_CAPTIONER}",
+        ),
+    ] = None
+    beams: Annotated[
+        int, About(whole(1, 32), "Captions weighed against each other; 1: the first that comes.")
+    ] = 1
+    longest: Annotated[int, About(whole(1, 512), "Most tokens of a caption.")] = 40
+    workers: Annotated[
+        int | None,
+        About(whole(1), "Processes of `pdray caption` that run the captioner.", "by the machine"),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServeSettings:
     """Where `pdray serve` answers, and to whom."""
 
@@ -271,6 +297,7 @@ class Settings:
     ]
     qdrant: QdrantSettings = field(default_factory=QdrantSettings)
     ingest: IngestSettings = field(default_factory=IngestSettings)
+    captions: CaptionSettings = field(default_factory=CaptionSettings)
     sources: SourceSettings = field(default_factory=SourceSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
 
@@ -278,6 +305,7 @@ class Settings:
 SECTIONS: dict[str, type[Any]] = {
     "qdrant": QdrantSettings,
     "ingest": IngestSettings,
+    "captions": CaptionSettings,
     "sources": SourceSettings,
     "serve": ServeSettings,
 }

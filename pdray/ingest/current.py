@@ -12,7 +12,7 @@ from pdray.ingest.control import Control
 from pdray.ingest.report import Progress, Report
 from pdray.ingest.tally import Tally
 from pdray.ingest.target import index_target
-from pdray.records import ModelSpec
+from pdray.records import CaptionerSpec, ModelSpec
 from pdray.sources.protocol import Source
 
 
@@ -49,6 +49,7 @@ class Run:
     held: lease.Lease | None = None
     left: attempts.Left | None = None  # marks of dead attempts
     set_aside: frozenset[tuple[str, str]] = frozenset()  # see Job
+    captioner: CaptionerSpec | None = None
 
     @property
     def collection(self) -> str:

@@ -8,7 +8,7 @@ import socket
 import time
 from contextlib import ExitStack
 
-from pdray.catalog import attempts, lease, pointer, runs
+from pdray.catalog import attempts, captions, lease, pointer, runs
 from pdray.catalog.catalog import Catalog
 from pdray.catalog.plan import Plan
 from pdray.catalog.planner import Planner
@@ -19,6 +19,7 @@ from pdray.ingest import listing, moves, streaming
 from pdray.ingest.catching_up import catch_up
 from pdray.ingest.control import Control
 from pdray.ingest.current import Options, Run, Watch
+from pdray.ingest.describing import choose_captioner, remaining
 from pdray.ingest.memory import PeakMemory
 from pdray.ingest.origins import open_sources
 from pdray.ingest.recorder import recorded
@@ -47,10 +48,14 @@ def index(
     catalog = Catalog.open(settings.workspace, create=not options.dry_run, absent=options.dry_run)
     serving = pointer.current(catalog, settings.collection)
     spec = choose_model(settings, serving)
+    captioner = choose_captioner(settings, catalog) if settings.captions.index else None
     run_id = options.run_id or runs.new_run_id()
     report = Report(run_id, settings.collection, spec.name, dry_run=options.dry_run)
     tally, control = Tally(report), control or Control()
-    run = Run(settings, options, catalog, sources, spec, report, watch, control, tally, began)
+    run = Run(
+        settings, options, catalog, sources, spec, report, watch, control, tally, began,
+        captioner=captioner,
+    )  # fmt: skip
     with ExitStack() as stack:
         memory = stack.enter_context(PeakMemory())
         if not options.dry_run:
@@ -93,6 +98,8 @@ def _phases(run: Run, planner: Planner) -> None:
     catalog, collection, control = run.catalog, run.collection, run.control
     if pointer.current(catalog, collection) is None:
         pointer.advance(catalog, collection, run.spec)
+    if run.captioner and captions.serving(catalog, collection) is None:
+        captions.serve(catalog, collection, run.captioner)
     control.check()
     catch_up(run)
     control.check()
@@ -104,6 +111,9 @@ def _phases(run: Run, planner: Planner) -> None:
     streaming.read(run, planner, planned, moved, known)
     control.check()
     _delete(run, planned, moved)
+    if run.captioner:
+        captions.serve(catalog, collection, run.captioner)
+        run.report.notes += remaining(run)
     catch_up(run, final=True)
     if not run.report.pending:
         pointer.advance(catalog, collection, run.spec)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from pdray.catalog import captions
 from pdray.catalog.plan import Plan
 from pdray.catalog.planner import Planner
 from pdray.catalog.units import LEAST_IMAGES, Item, Unit, cut, unit_images
@@ -39,7 +40,7 @@ def read(run: Run, planner: Planner, planned: Plan, moved: Moves, known: KnownCo
     settings = run.settings
     log = settings.state_dir / "ray.log"
     with compose.cluster(settings.ray_address, log, known.nbytes) as cluster:
-        shape = _place(settings, cluster, todo)
+        shape = _place(settings, cluster, todo, run.captioner is not None)
         units = _cut(run, moved.rest(planner.items()), todo, shape)
         _stream(run, cluster, known, units, shape, todo)
 
@@ -63,7 +64,7 @@ def _check(settings: Settings) -> None:
         check_compile(settings.device)
 
 
-def _place(settings: Settings, cluster: "Cluster", todo: int) -> Placement:
+def _place(settings: Settings, cluster: "Cluster", todo: int, described: bool) -> Placement:
     ingest = settings.ingest
     return place(
         cluster.cpus,
@@ -73,12 +74,15 @@ def _place(settings: Settings, cluster: "Cluster", todo: int) -> Placement:
         threads=ingest.threads,
         free=cluster.free,
         units=-(-todo // LEAST_IMAGES),
+        captions=described,
     )
 
 
 def _cut(run: Run, items: Iterator[Item], todo: int, shape: Placement) -> Iterator[Unit]:
     ingest, spec = run.settings.ingest, run.spec
-    images = unit_images(todo, shape.workers, spec.preprocessing.pixel_bytes, ingest.unit_size)
+    rules = [one.preprocessing for one in (spec, run.captioner) if one]
+    size = sum({rule.pixel_key: rule.pixel_bytes for rule in rules}.values())
+    images = unit_images(todo, shape.workers, size, ingest.unit_size)
     pipeline = f"{PIPELINE}-{spec.space}-{ingest.thumbnail_side}"
     return cut(items, collection=run.collection, pipeline=pipeline, images=images)
 
@@ -91,11 +95,12 @@ def _stream(
     shape: Placement,
     todo: int,
 ) -> None:
-    job = _job(run, shape.threads)
+    job = make_job(run, shape.threads)
     projection = None if left_to(run) else cluster.projection(job, run.target)
     done = Progress("indexing", 0, 0, todo)
     began, ended = float("inf"), 0.0
-    with closing(cluster.run(job, known, units, shape, run.control)) as stream:
+    described = captions.known(run.catalog, run.captioner.key) if run.captioner else None
+    with closing(cluster.run(job, known, units, shape, run.control, described)) as stream:
         for committed in stream:
             if projection:
                 projection.apply(committed.part)
@@ -118,7 +123,8 @@ def _add(report: Report, committed: Committed) -> None:
         report.stages[stage] = report.stages.get(stage, 0.0) + seconds
 
 
-def _job(run: Run, threads: int) -> Job:
+def make_job(run: Run, threads: int) -> Job:
+    """What every worker of the run needs to know."""
     settings = run.settings
     return Job(
         catalog=run.catalog,
@@ -126,6 +132,7 @@ def _job(run: Run, threads: int) -> Job:
         run_id=run.report.run_id,
         spec=run.spec,
         sources=run.sources,
+        captioner=run.captioner,
         max_pixels=settings.ingest.max_pixels,
         limits=Limits(settings.ingest.image_seconds, settings.ingest.image_memory),
         suspects=run.left.deaths if run.left else {},

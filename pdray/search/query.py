@@ -316,4 +316,6 @@ def hit(rank: int, score: float, found: Found) -> Hit:
         height=payload.get("height"),
         taken_at=payload.get("taken_local") or payload.get("taken_at"),
         thumbnail=Thumbnail(thumb["pack"], thumb["offset"], thumb["length"]) if thumb else None,
+        caption=payload.get("caption"),
+        caption_by=payload.get("caption_by"),
     )

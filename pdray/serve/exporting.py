@@ -50,6 +50,7 @@ _COLUMNS: dict[str, pa.DataType] = {
     "title": pa.string(),
     "description": pa.string(),
     "caption": pa.string(),
+    "caption_by": pa.string(),
     "tags": pa.list_(pa.string()),
     "rating": pa.int64(),
 }

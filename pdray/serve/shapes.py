@@ -124,6 +124,7 @@ class Image(BaseModel):
     title: str | None = None
     description: str | None = None
     caption: str | None = None
+    caption_by: str | None = Field(None, description="Model that made the caption, if one did.")
     tags: list[str] = []
     rating: int | None = None
     thumbnail: str | None = Field(None, description="URL; it changes when the picture does.")

@@ -19,19 +19,18 @@ from pdray.training.pictures import fit
 
 # Collections and the built-in CLIP draw from other streams.
 STREAM = "captioner"
-CHUNK = 2000
 DRAWN_SIDES = (150, 224)
 
 
-def draw_chunks(folder: Path, seed: int, chunks: int, edge: int, grid: int) -> None:
-    """Draws what is missing of `chunks` files into `folder`. Files are whole or absent."""
+def draw_chunks(folder: Path, seed: int, chunks: int, size: int, edge: int, grid: int) -> None:
+    """Draws what is missing of `chunks` files of `size` pictures. Files are whole or absent."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(chunks):
         path = _path(folder, number)
         if not path.exists():
             unfinished = path.with_suffix(".unfinished")
             with unfinished.open("wb") as file:
-                np.savez(file, **_draw_chunk(seed, number, edge, grid))  # type: ignore[arg-type]
+                np.savez(file, **_draw_chunk(seed, number, size, edge, grid))  # type: ignore[arg-type]
             unfinished.replace(path)
 
 
@@ -39,12 +38,12 @@ class Pictures:
     """The chunks that are there; arrays of a row each: pixels (edge, edge, 3), captions, patches
     (grid * grid, 2) and ground (3)."""
 
-    def __init__(self, folder: Path, chunks: int) -> None:
-        self._folder, self._chunks = folder, chunks
+    def __init__(self, folder: Path, chunks: int, size: int) -> None:
+        self._folder, self._chunks, self._size = folder, chunks, size
         self._parts: list[dict[str, NDArray[np.generic]]] = []
 
     def __len__(self) -> int:
-        return len(self._parts) * CHUNK
+        return len(self._parts) * self._size
 
     def look(self) -> None:
         """Takes up the chunks that have come, in order."""
@@ -54,7 +53,7 @@ class Pictures:
 
     def rows(self, numbers: list[int]) -> dict[str, NDArray[np.generic]]:
         """Some rows of all, stacked."""
-        picked = [(self._parts[number // CHUNK], number % CHUNK) for number in numbers]
+        picked = [(self._parts[number // self._size], number % self._size) for number in numbers]
         return {name: np.stack([part[name][row] for part, row in picked]) for name in picked[0][0]}
 
 
@@ -62,9 +61,11 @@ def _path(folder: Path, number: int) -> Path:
     return folder / f"pictures-{number:04d}.npz"
 
 
-def _draw_chunk(seed: int, number: int, edge: int, grid: int) -> dict[str, NDArray[np.generic]]:
+def _draw_chunk(
+    seed: int, number: int, size: int, edge: int, grid: int
+) -> dict[str, NDArray[np.generic]]:
     rng = random.Random(f"{STREAM}:pictures:{seed}:{number}")
-    shown = list(islice(scenes(seed, f"{STREAM}:{number}"), CHUNK))
+    shown = list(islice(scenes(seed, f"{STREAM}:{number}"), size))
     pixels = []
     for scene in shown:
         side = rng.randint(*DRAWN_SIDES)

@@ -22,7 +22,7 @@ from pdray.models.precision import choose
 from pdray.training.caption_card import write_caption_card
 from pdray.training.caption_evaluation import evaluate_captioner
 from pdray.training.caption_network import EDGE, GRID, make_network, make_tokenizer, save_network
-from pdray.training.caption_pictures import CHUNK, Pictures, draw_chunks
+from pdray.training.caption_pictures import Pictures, draw_chunks
 from pdray.training.lessons import GROUND_CLASSES, PATCH_CLASSES
 
 DEFAULT_STEPS = 4000
@@ -34,9 +34,10 @@ NOTHING = 0.1
 
 @dataclass(frozen=True, slots=True)
 class CaptionRecipe:
-    """How training goes. `chunks` of 2,000 pictures are drawn."""
+    """How training goes. `chunks` files of `pictures` pictures are drawn."""
 
     chunks: int = 24
+    pictures: int = 2000
     batch: int = 128
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
@@ -211,7 +212,7 @@ def train_captioner(
         figures,
         edge=EDGE,
         parameters=sum(p.numel() for p in trainer.model.parameters()) / 1e6,
-        pictures=recipe.chunks * CHUNK,
+        pictures=recipe.chunks * recipe.pictures,
         steps=trainer.steps,
         batch=recipe.batch,
         seed=seed,
@@ -238,11 +239,11 @@ def _train(
     recipe: CaptionRecipe,
 ) -> CaptionTrainer:
     folder = out / "pictures"
-    artist = multiprocessing.get_context("spawn").Process(
-        target=draw_chunks, args=(folder, seed, recipe.chunks, EDGE, GRID), daemon=True
-    )
+    asked = (folder, seed, recipe.chunks, recipe.pictures, EDGE, GRID)
+    process = multiprocessing.get_context("spawn").Process
+    artist = process(target=draw_chunks, args=asked, daemon=True)
     artist.start()
-    pictures = Pictures(folder, recipe.chunks)
+    pictures = Pictures(folder, recipe.chunks, recipe.pictures)
     while not len(pictures):
         artist.join(1.0)
         pictures.look()

@@ -175,7 +175,7 @@ def test_readers_list_again_when_a_compaction_takes_the_parts_that_they_listed(
             catalog.store.delete(path)
     assert catalog.settled_parts("c") == merged_rows != catalog.parts("c")
     merged = catalog.embedding_table(old["embedding_parts"][0])
-    catalog.write_merged_embeddings(SPEC.space, merged)
+    catalog.write_merged_contents(f"embeddings/{SPEC.space}", merged)
     catalog.store.delete(old["embedding_parts"][0])
     for name, listed in old.items():
         answers = chain(

@@ -1,10 +1,10 @@
 """`pdray index`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from pdray.cli.options import AsJson, Collection, Config, Model, Workspace
+from pdray.cli.options import AsJson, Captioner, Collection, Config, Model, Workspace
 from pdray.errors import UsageError
 
 
@@ -37,6 +37,10 @@ def index(
         bool,
         typer.Option("--watch", help="Go on: index what changes until Ctrl-C. JSON: a line a run."),
     ] = False,
+    captions: Annotated[
+        bool, typer.Option("--captions", help="Describe the images in words too.")
+    ] = False,
+    captioner: Captioner = None,
     every: Annotated[
         float | None,
         typer.Option("--every", metavar="SECONDS", help="With --watch: look again so often."),
@@ -45,7 +49,13 @@ def index(
     run_id: Annotated[str | None, typer.Option("--run-id", hidden=True)] = None,
 ) -> None:
     """Index what is new or changed. Run it again whenever you like."""
-    flags = {"workspace": workspace, "collection": collection, "model": model, "config": config}
+    flags: dict[str, Any] = {
+        "workspace": workspace,
+        "collection": collection,
+        "model": model,
+        "config": config,
+    }
+    flags |= {"captions_index": captions or None, "captions_model": captioner}
     asked = {
         "full": full,
         "retry_failed": retry_failed,
