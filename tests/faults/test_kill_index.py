@@ -102,7 +102,7 @@ def test_a_killed_run_leaves_no_trace_after_the_next(
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("number", range(3, 13))
+@pytest.mark.parametrize("number", range(3, 23))
 def test_no_killed_run_of_many_leaves_a_trace(
     photos: Path, undisturbed: State, tmp_path: Path, number: int
 ) -> None:

@@ -21,6 +21,7 @@ from pdray.records import (
     ImageRecord,
     Metadata,
     ModelSpec,
+    Preprocessing,
     Status,
     content_id,
     image_id,
