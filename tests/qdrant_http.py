@@ -236,7 +236,7 @@ class QdrantHttp:
 
 
 _LAYOUT = {"vectors", "shard_number", "replication_factor", "write_consistency_factor"}
-_READS = ("", "/query", "/scroll", "/count")  # what is asked of /points by POST
+_READS = ("", "/query/batch", "/scroll", "/count")  # what is asked of /points by POST
 _ONE = "/collections/(?P<name>[^/]+)"
 _ROUTES: list[tuple[str, str, Callable[..., Any]]] = [
     ("GET", "/aliases", QdrantHttp.aliases),
