@@ -22,7 +22,7 @@ RUN python -c "import tomllib; print(*tomllib.load(open('/src/pyproject.toml', '
 FROM python:${PYTHON} AS cpu-packages
 ARG TORCH=2.13.0+cpu
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-RUN python -m venv /opt/pdray && /opt/pdray/bin/pip install --no-cache-dir "torch==${TORCH}" --index-url "${TORCH_INDEX}"
+RUN python -m venv /opt/pdray && /opt/pdray/bin/pip install --no-cache-dir "torch==${TORCH}" ${TORCH_INDEX:+--index-url "${TORCH_INDEX}"}
 COPY --from=wheel /wheels/requirements.txt /wheels/constraints.txt /wheels/
 RUN /opt/pdray/bin/pip install --no-cache-dir -c /wheels/constraints.txt -r /wheels/requirements.txt
 COPY --from=wheel /wheels /wheels
@@ -37,8 +37,10 @@ COPY --from=wheel /wheels /wheels
 RUN /opt/pdray/bin/pip install --no-cache-dir --no-deps /wheels/pdray-*.whl
 
 FROM python:${PYTHON} AS base
-# The number is what Kubernetes and volumes know the user by.
-RUN useradd --uid 10001 --create-home --home-dir /home/pdray pdray \
+# KubeRay's probes call wget. The number is what Kubernetes and volumes know the user by.
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install -y --no-install-recommends wget && rm -rf /var/lib/apt/lists/* \
+ && useradd --uid 10001 --create-home --home-dir /home/pdray pdray \
  && install -d -o pdray -g pdray /data
 WORKDIR /app
 COPY jobs jobs

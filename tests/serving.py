@@ -14,6 +14,7 @@ from urllib.request import Request, urlopen
 
 import psutil
 import yaml
+from ray.serve.config import AutoscalingConfig
 
 from tests import command
 from tests.waiting import until
@@ -85,6 +86,25 @@ def configuration(name: str) -> dict[str, Any]:
     """A shipped configuration."""
     document: dict[str, Any] = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text("utf-8"))
     return document
+
+
+def passed_over(document: Any, taken: Any, place: str = "") -> Iterator[str]:
+    """Names in a configuration that Serve's schema doesn't know: it drops them without a word.
+
+    `taken` is the validated document, dumped with what was set.
+    """
+    if isinstance(document, dict) and isinstance(taken, dict):
+        for name, value in document.items():
+            if name == "autoscaling_config":  # which the schema takes as it comes
+                unknown = set(value) - set(AutoscalingConfig.model_fields)
+                yield from (f"{place}.{name}.{each}" for each in unknown)
+            elif name in taken:
+                yield from passed_over(value, taken[name], f"{place}.{name}")
+            else:
+                yield f"{place}.{name}"
+    elif isinstance(document, list) and isinstance(taken, list):
+        for number, (one, kept) in enumerate(zip(document, taken, strict=True)):
+            yield from passed_over(one, kept, f"{place}[{number}]")
 
 
 @contextmanager

@@ -15,7 +15,6 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from pdray.catalog import schema
@@ -124,6 +123,8 @@ def numbered(
     catalog: Catalog, parts: Sequence[str], columns_of: pa.Schema, columns: Sequence[str]
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Streams these columns of Parquet files, each batch with its file's position in `parts`."""
+    import pyarrow.dataset as ds  # imports pandas: half a second and 40 MB where nothing is read
+
     filesystem, prefix = catalog.store.filesystem()
     # Some file systems show paths with a slash at the front, some without.
     cut = len(prefix.lstrip("/"))

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pdray.cli.entry import plainly
-from pdray.config import settings_by_name
-from pdray.config.kinds import SECRET
+from pdray.config import secrets_among, settings_by_name
 from pdray.errors import UsageError
 
 Flags = dict[str, Any]
@@ -23,10 +22,10 @@ class Job:
         )
         self._parser.add_argument("--json", action="store_true", help="A JSON document at the end.")
         settings = self._parser.add_argument_group("settings", "All of them: see the README.")
+        hidden = secrets_among(settings_by_name())
         for name, setting in settings_by_name().items():
             option = f"--{name.replace('_', '-')}"
-            kind = setting.about.kind
-            words = SUPPRESS if kind is SECRET else setting.about.description.replace("%", "%%")
+            words = SUPPRESS if name in hidden else setting.about.description.replace("%", "%%")
             settings.add_argument(option, dest=f"setting_{name}", metavar="X", help=words)
 
     def takes(self, *names: str, **options: Any) -> "Job":
@@ -52,9 +51,8 @@ class Job:
 
 
 def _refuse_secrets(given: Flags) -> None:
-    for name in given:
-        if settings_by_name()[name].about.kind is SECRET:
-            raise UsageError(
-                f"A job's command line is for all to see: leave --{name.replace('_', '-')} out and "
-                f"set PDRAY_{name.upper()} on the nodes, where Ray is started."
-            )
+    for name in secrets_among(given):
+        raise UsageError(
+            f"A job's command line is for all to see: leave --{name.replace('_', '-')} out and "
+            f"set PDRAY_{name.upper()} on the nodes, where Ray is started."
+        )

@@ -1,5 +1,6 @@
 """One frozen settings tree: file < environment < flags."""
 
+from pdray.config.listing import Row, describe, secrets_among, settings_by_name
 from pdray.config.loading import environment_of, load
 from pdray.config.secret import Secret
 from pdray.config.settings import (
@@ -8,11 +9,8 @@ from pdray.config.settings import (
     CaptionSettings,
     IngestSettings,
     QdrantSettings,
-    Row,
     Settings,
     SourceSettings,
-    describe,
-    settings_by_name,
 )
 
 __all__ = [
@@ -28,5 +26,6 @@ __all__ = [
     "describe",
     "environment_of",
     "load",
+    "secrets_among",
     "settings_by_name",
 ]

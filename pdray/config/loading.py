@@ -11,9 +11,10 @@ from typing import Any
 
 import platformdirs
 
-from pdray.config.kinds import SECRET, URL
+from pdray.config.kinds import URL
+from pdray.config.listing import secrets_among, settings_by_name
 from pdray.config.secret import Secret
-from pdray.config.settings import SECTIONS, Settings, settings_by_name
+from pdray.config.settings import SECTIONS, Settings
 from pdray.errors import UsageError
 
 FILE_NAME = "pdray.toml"
@@ -21,9 +22,7 @@ _TESTS = "PDRAY_TEST_"  # variables that the tests read themselves
 # Each may also stand in a file that PDRAY_<NAME>_FILE names, as containers are given them. Qdrant's
 # key has a setting for that, which the settings file knows too.
 _SECRETS = [
-    name
-    for name, setting in settings_by_name().items()
-    if setting.about.kind is SECRET and f"{name}_file" not in settings_by_name()
+    name for name in secrets_among(settings_by_name()) if f"{name}_file" not in settings_by_name()
 ]
 
 

@@ -1,9 +1,8 @@
 """Every setting of pdray, in one frozen tree, each with its kind and its description."""
 
-from dataclasses import MISSING, Field, dataclass, field, fields
-from functools import cache
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
+from typing import Annotated, Any, Literal
 
 from pdray.config.kinds import (
     PATH,
@@ -310,62 +309,3 @@ SECTIONS: dict[str, type[Any]] = {
     "sources": SourceSettings,
     "serve": ServeSettings,
 }
-
-
-class Setting(NamedTuple):
-    """One leaf of the tree. `section` is None at the top."""
-
-    section: str | None
-    field: str
-    about: About
-    default: Any
-
-    @property
-    def key(self) -> str:
-        """As the file names it: "collection", "qdrant.url"."""
-        return f"{self.section}.{self.field}" if self.section else self.field
-
-
-class Row(NamedTuple):
-    """One line of the settings table."""
-
-    key: str
-    environment: str
-    default: str
-    values: str
-    description: str
-
-
-@cache
-def settings_by_name() -> dict[str, Setting]:
-    """Every setting by its flat name ("qdrant_url"), which flags and environment go by."""
-    found = {
-        f.name: _setting(None, Settings, f) for f in fields(Settings) if f.name not in SECTIONS
-    }
-    for section, kind in SECTIONS.items():
-        found |= {f"{section}_{f.name}": _setting(section, kind, f) for f in fields(kind)}
-    return found
-
-
-def _setting(section: str | None, kind: type[Any], leaf: Field[Any]) -> Setting:
-    about = get_type_hints(kind, include_extras=True)[leaf.name].__metadata__[0]
-    default = None if leaf.default is MISSING else leaf.default
-    return Setting(section, leaf.name, about, default)
-
-
-def describe() -> list[Row]:
-    """The settings table, in the order of the tree."""
-    return [
-        Row(
-            setting.key,
-            f"PDRAY_{name.upper()}",
-            setting.about.default or _in_words(setting.default),
-            setting.about.kind.words,
-            setting.about.description,
-        )
-        for name, setting in settings_by_name().items()
-    ]
-
-
-def _in_words(default: object) -> str:
-    return str(default).lower() if isinstance(default, bool) else str(default)

@@ -42,7 +42,10 @@ class Connection:
             )
         status = error.status_code if isinstance(error, UnexpectedResponse) else None
         if status in (401, 403):
-            return f"The Qdrant server at {self.place} refused the API key: check it."
+            return (
+                f"The Qdrant server at {self.place} refused the API key: check it, and that it may "
+                "write."
+            )
         if status == 404:
             return (
                 f"The index was removed from the Qdrant server at {self.place} meanwhile: start "

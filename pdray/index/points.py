@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
@@ -103,7 +103,7 @@ def payload(collection: str, record: ImageRecord, derived: Derived | None = None
     }
     if derived and not record.metadata.caption:
         found |= {"caption": derived.caption, "caption_by": derived.by}
-    kept = {key: _storable(value) for key, value in found.items()}
+    kept = {key: _storable(value) for key, value in found.items() if value is not None}
     return {key: value for key, value in kept.items() if value is not None}
 
 
@@ -139,12 +139,14 @@ def _shape(width: int | None, height: int | None) -> dict[str, Any]:
     return {"width": width, "height": height, "pixels": width * height, "orientation": turned}
 
 
+# Metadata that is stored as it is. Not through asdict, which takes as long as all the rest.
+_TURNED = {"taken_at", "latitude", "longitude", "keywords", "extra"}
+_PLAIN = tuple(field.name for field in fields(Metadata) if field.name not in _TURNED)
+
+
 def _metadata(data: Metadata) -> dict[str, Any]:
-    plain = asdict(data)
-    for key in ("taken_at", "latitude", "longitude", "keywords", "extra"):
-        del plain[key]
     return {
-        **plain,
+        **{name: getattr(data, name) for name in _PLAIN},
         "taken_at": instant(data.taken_at),
         "taken_local": data.taken_at,
         "camera": _camera(data.camera_make, data.camera_model),
@@ -191,7 +193,9 @@ def _location(latitude: float | None, longitude: float | None) -> dict[str, floa
 
 
 def _thumb(thumbnail: Thumbnail | None) -> dict[str, Any] | None:
-    return None if thumbnail is None else asdict(thumbnail)
+    if thumbnail is None:
+        return None
+    return {"pack": thumbnail.pack, "offset": thumbnail.offset, "length": thumbnail.length}
 
 
 def _storable(value: Any) -> Any:

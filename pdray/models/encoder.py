@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from pdray.errors import ModelUnavailable
 from pdray.models.batches import run_in_batches
 from pdray.models.image_tower import ImageTower
+from pdray.models.pages import enlarge
 from pdray.models.precision import check_compile, choose, choose_device
 from pdray.models.resolve import folder_of
-from pdray.models.text_tower import packed_text
+from pdray.models.text_tower import PackedText, packed_text
 from pdray.models.threads import Adaptive
 from pdray.models.towers import Towers, load_tokenizer, load_towers
 from pdray.records import ModelSpec
@@ -54,24 +55,28 @@ class DualEncoder:
         self.towers = towers
         self.device = torch.device(choose_device(device))
         self.precision = choose(str(self.device), precision)
-        on_cpu = self.device.type == "cpu"
         if compile:
             check_compile(self.device.type)
         self._images: Callable[[torch.Tensor], torch.Tensor] = self._through_transformers
-        rest: Towers | None = towers
-        if on_cpu and towers != "text":
+        self._text: PackedText | None = None
+        rest: set[Towers] = {"image", "text"} if towers == "both" else {towers}
+        if self.device.type == "cpu":
             with torch.inference_mode():
-                self._images = ImageTower(folder, spec, self.precision)
+                if "image" in rest:
+                    self._images = ImageTower(folder, spec, self.precision)
+                    rest.remove("image")
+                if "text" in rest:
+                    self._text = packed_text(folder, spec, self.precision.dtype)
+                    rest -= {"text"} if self._text else set()
             _trim()
-            rest = "text" if towers == "both" else None
+            if self._text is not None:
+                enlarge()
         self._model = None
-        if rest is not None:
-            self._model = load_towers(folder, spec.model_type, rest, self.precision.dtype)
+        if rest:
+            one = "both" if len(rest) > 1 else rest.pop()
+            self._model = load_towers(folder, spec.model_type, one, self.precision.dtype)
             self._model.to(self.device)
         self._tokenizer = None if towers == "image" else load_tokenizer(folder)
-        self._text = None
-        if towers == "text" and on_cpu:
-            self._text = packed_text(self._model, spec.model_type, self.precision.dtype)
         self._adaptive = Adaptive(torch.get_num_threads())
         if compile:
             # Twice at most: for the first batch size, then for any.
@@ -172,7 +177,10 @@ class DualEncoder:
     @property
     def _most_tokens(self) -> int:
         assert self._tokenizer is not None
-        places = int(self._of_model.config.text_config.max_position_embeddings)
+        if self._text is not None:
+            places = self._text.most_tokens
+        else:
+            places = int(self._of_model.config.text_config.max_position_embeddings)
         return min(places, int(self._tokenizer.model_max_length))
 
     def _tokenize(self, texts: list[str]) -> dict[str, torch.Tensor]:

@@ -9,6 +9,7 @@ index is reached over a socket (wire.py): Serve only places, watches and restart
 """
 
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -30,7 +31,7 @@ from ray.serve.schema import LoggingConfig
 
 from pdray import log
 from pdray.catalog.catalog import Catalog
-from pdray.config import Settings, load
+from pdray.config import Settings, load, secrets_among
 from pdray.errors import IndexUnavailable, ModelUnavailable, PdrayError, UsageError
 from pdray.index.target import IndexTarget
 from pdray.ingest.target import index_target
@@ -95,6 +96,9 @@ class Replica:
         self._engine.start()
         # Until then no request comes here: others answer it, or nobody would yet.
         self._engine.wait(_OPENING_SECONDS)
+        # What is here now stays: to look at all of it again and again would hold up requests.
+        gc.collect()
+        gc.freeze()
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return build_app(self._engine)
@@ -189,6 +193,11 @@ def application(arguments: dict[str, Any]) -> Any:
     are settings by their flat names (`workspace`, `qdrant_url`).
     """
     settings = load(dict(arguments))
+    for name in secrets_among(arguments):
+        raise UsageError(
+            f"Ray's dashboard and logs show what a configuration says: take {name} out of its args "
+            f"and set PDRAY_{name.upper()} on the nodes, where Ray is started."
+        )
     gate.check(settings)
     return placed(settings)
 

@@ -8,18 +8,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.conftest import S3Server
 
 ROOT = Path(__file__).parents[2]
-DEADLINE = 180.0
+DEADLINE = 240.0
+Process = subprocess.Popen[bytes]
 _TICK = 0.25
+_EVERY_NODE = (
+    "--disable-usage-stats",
+    "--node-ip-address=127.0.0.1",
+    "--object-store-memory=150000000",
+)
 
 
 def wait_until(happened: Callable[[], bool], what: str) -> None:
@@ -43,6 +50,7 @@ class Head:
 
     environment: dict[str, str]
     folder: Path
+    port: int
     secrets: tuple[str, ...]
 
     def ray(self, *words: str, expect: int = 0) -> str:
@@ -61,8 +69,53 @@ class Head:
         return said
 
 
+def _node(words: Sequence[str], environment: dict[str, str], log: Path) -> Process:
+    """`ray start ... --block` in a session of its own, so that it can be killed as a whole."""
+    # Nodes of one machine can't all have the port that an agent has by default.
+    own = f"--dashboard-agent-listen-port={free_port()}"
+    ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
+    with log.open("wb") as out:
+        return subprocess.Popen(
+            [*ray, *_EVERY_NODE, own, *words],
+            env=environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def lose(process: Process) -> None:
+    """A node as it goes when somebody pulls its plug."""
+    everything = [*psutil.Process(process.pid).children(recursive=True), process]
+    for one in everything:
+        one.kill()
+    process.wait()
+
+
+def _end(process: Process) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 @contextmanager
-def started(more: dict[str, str], secret: tuple[str, ...]) -> Iterator[Head]:
+def joined(head: Head, number: int) -> Iterator[Process]:
+    """One more node of the head's cluster, with one CPU, for the block."""
+    kept = {name: value for name, value in head.environment.items() if name != "RAY_ADDRESS"}
+    words = [f"--address=127.0.0.1:{head.port}", "--num-cpus=1"]
+    process = _node(words, kept, head.folder / f"node-{number}.log")
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            _end(process)
+
+
+@contextmanager
+def started(more: dict[str, str], secret: tuple[str, ...], cpus: int = 2) -> Iterator[Head]:
     """A head for the block. `more` is the environment of its processes, `secret` what it hides."""
     with tempfile.TemporaryDirectory(prefix="pdray-head-", ignore_cleanup_errors=True) as folder:
         token = Path(folder) / "token"
@@ -72,37 +125,20 @@ def started(more: dict[str, str], secret: tuple[str, ...]) -> Iterator[Head]:
         # What is imported comes from the working folder that a job brings along.
         kept.pop("PYTHONPATH", None)
         port, dashboard = free_port(), free_port()
-        words = ["start", "--head", "--block", "--disable-usage-stats", f"--port={port}"]
-        words += ["--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1"]
-        words += [
-            f"--dashboard-port={dashboard}",
-            "--num-cpus=2",
-            "--object-store-memory=200000000",
-        ]
-        log = (Path(folder) / "head.log").open("wb")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ray.scripts.scripts", *words, f"--temp-dir={folder}/r"],
-            env=kept,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        words = ["--head", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
+        words += [f"--port={port}", f"--num-cpus={cpus}", f"--temp-dir={folder}/r"]
+        process = _node(words, kept, Path(folder) / "head.log")
         address = f"http://127.0.0.1:{dashboard}"
-        head = Head({**kept, "RAY_ADDRESS": address}, Path(folder), (*secret, token.read_text()))
+        hidden = (*secret, token.read_text())
+        head = Head({**kept, "RAY_ADDRESS": address}, Path(folder), port, hidden)
         try:
             wait_until(lambda: _answers(head, process), "the dashboard")
             yield head
         finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-            log.close()
+            _end(process)
 
 
-def _answers(head: Head, process: "subprocess.Popen[bytes]") -> bool:
+def _answers(head: Head, process: Process) -> bool:
     assert process.poll() is None, (head.folder / "head.log").read_text("utf-8")
     host, _, port = head.environment["RAY_ADDRESS"].removeprefix("http://").partition(":")
     try:

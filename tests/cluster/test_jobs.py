@@ -163,4 +163,4 @@ def test_who_has_no_token_submits_nothing(head: Head) -> None:
         check=False,
     )
     assert ended.returncode != 0
-    assert "401" in ended.stdout + ended.stderr
+    assert "token authentication is enabled" in ended.stdout + ended.stderr

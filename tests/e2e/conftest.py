@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.command import Done, environment, forked, started, words
+from tests.ray_head import ray_head
 
 SCENES = 150
 
@@ -49,20 +50,11 @@ def pdray() -> Pdray:
 
 @pytest.fixture(scope="session")
 def one_ray() -> Iterator[dict[str, str]]:
-    """What makes runs join one Ray, which saves each the start of its own: for tests that are about
-    neither that nor a run's process tree.
+    """What makes runs join one Ray: for tests that are about neither its start nor a run's process
+    tree.
     """
-    from ray.cluster_utils import Cluster
-
-    # What Ray in this process turns on, its other processes would not know of.
-    shared = {"RAY_AUTH_MODE": "disabled"}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in shared.items():
-            patch.setenv(name, value)
-        head = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": 2**28}
-        cluster = Cluster(initialize_head=True, head_node_args=head)
-        yield {**shared, "PDRAY_RAY_ADDRESS": cluster.address}
-        cluster.shutdown()
+    with ray_head() as joined:
+        yield joined
 
 
 @pytest.fixture(scope="session")

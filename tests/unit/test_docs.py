@@ -58,7 +58,7 @@ def test_links_in_the_documents_lead_somewhere() -> None:
     names = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
     for path in (*(ROOT / name for name in names), *(ROOT / "cluster").glob("*.md")):
         for link in re.findall(r"\]\(([^)#]+)\)", path.read_text("utf-8")):
-            assert (path.parent / link).exists(), f"{path} links to {link}"
+            assert "://" in link or (path.parent / link).exists(), f"{path} links to {link}"
 
 
 def test_what_operators_files_set_is_a_setting() -> None:
@@ -74,7 +74,7 @@ def test_what_operators_files_set_is_a_setting() -> None:
             or "Docker" in path.name
         ):
             for name in re.findall(r"\bPDRAY_[A-Z0-9_]+\b", path.read_text("utf-8")):
-                assert name in known, f"{path} names {name}"
+                assert name in known or name.startswith("PDRAY_TEST_"), f"{path} names {name}"
 
 
 def test_every_job_is_short_and_listed() -> None:

@@ -26,9 +26,8 @@ from pdray.records import (
     content_id,
     image_id,
 )
+from tests.handmade import DIM, SPEC
 
-DIM = 8
-SPEC = ModelSpec("m", "m", None, "clip", DIM, "weights", Preprocessing(8, 8, "exact", 8))
 OTHER = replace(SPEC, name="other", fingerprint="other weights")
 
 

@@ -20,8 +20,9 @@ from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
 from tests.served import Made, commit, settings_of
 from tests.unit.test_serve_api import API, post, problem
-from tests.unit.test_serve_runs import ended, until
+from tests.unit.test_serve_runs import ended
 from tests.unit.test_sources_tar import pack
+from tests.waiting import until
 
 
 def picture(shade: int, side: int = 40) -> bytes:

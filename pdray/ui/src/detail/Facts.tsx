@@ -30,7 +30,7 @@ export function Facts({ picture, onFind, children }: Props) {
     </a>
   );
   const { camera, lens, latitude, longitude, width, height } = picture;
-  const set = settings(picture);
+  const set = settings(picture, i18n.language);
   const day = picture.taken?.slice(0, 10);
   const facts: [string, ReactNode][] = [];
   if (camera) facts.push([t("fact.camera"), find(condition("camera", camera), camera)]);
@@ -38,13 +38,14 @@ export function Facts({ picture, onFind, children }: Props) {
   if (set.length > 0) facts.push([t("fact.settings"), set.join("  ·  ")]);
   if (latitude != null && longitude != null) {
     const near = `near:${round(latitude, 4)},${round(longitude, 4)},5km`;
-    facts.push([t("fact.place"), find(near, place(latitude, longitude))]);
+    facts.push([t("fact.place"), find(near, place(latitude, longitude, t("fact.compass")))]);
   }
   if (picture.altitude_m != null) {
     facts.push([t("fact.altitude"), `${Math.round(picture.altitude_m)} m`]);
   }
   if (width && height) {
-    facts.push([t("fact.pixels"), `${width} × ${height}  ·  ${megapixels(width, height)}`]);
+    const size = [`${width} × ${height}`, megapixels(width, height, i18n.language)];
+    facts.push([t("fact.pixels"), size.filter(Boolean).join("  ·  ")]);
   }
   const file = [picture.format?.toUpperCase(), picture.size && bytes(picture.size, i18n.language)];
   facts.push([t("fact.file"), file.filter(Boolean).join("  ·  ")]);

@@ -134,7 +134,11 @@ function Branch({ folder: { folder, name, count, folders }, flat, open, ...props
         >
           <span>
             {name}
-            {flat && <small>{folderPath(folder.slice(0, folder.lastIndexOf("/")))}</small>}
+            {flat && (
+              <small>
+                <bdi>{folderPath(folder.slice(0, folder.lastIndexOf("/")))}</bdi>
+              </small>
+            )}
           </span>
           <span className={styles.count}>{count.toLocaleString(i18n.language)}</span>
         </button>

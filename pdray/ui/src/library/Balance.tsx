@@ -10,7 +10,8 @@ import styles from "./library.module.css";
 
 interface Props {
   view: View;
-  onChange: (changes: Partial<View>) => void;
+  /** Leaves no step to go back to: a slider passes many. */
+  onWeigh: (weights: string | null) => void;
 }
 
 type Part = keyof Weights;
@@ -27,14 +28,14 @@ function partsOf({ q, like, drop, web }: View): Part[] {
 }
 
 /** How much words, image and unwanted words count beside each other. */
-export function Balance({ view, onChange }: Props) {
+export function Balance({ view, onWeigh }: Props) {
   const { t } = useTranslation();
   const [open, setOpen] = useState(false);
   const parts = partsOf(view);
   if (parts.length === 0) return null;
   const weights = readWeights(view.weights);
   const set = (changes: Partial<Weights>) =>
-    onChange({ weights: writeWeights({ ...weights, ...changes }) });
+    onWeigh(writeWeights({ ...weights, ...changes }));
   return (
     <Popover opened={open} onChange={setOpen} width={300} position="bottom-end" radius="md" shadow="md" trapFocus returnFocus>
       <Popover.Target>
@@ -57,7 +58,7 @@ export function Balance({ view, onChange }: Props) {
         <div className={styles.balance}>
           {parts.map((part) => (
             <Weight
-              key={`${part} ${view.weights}`}
+              key={part}
               name={t(`balance.${part}`)}
               weight={Math.abs(weights[part])}
               onSet={(weight) => set({ [part]: Math.sign(weights[part]) * weight })}
@@ -75,7 +76,7 @@ export function Balance({ view, onChange }: Props) {
             variant="subtle"
             size="compact-sm"
             disabled={view.weights === null}
-            onClick={() => onChange({ weights: writeWeights(EQUAL) })}
+            onClick={() => onWeigh(writeWeights(EQUAL))}
           >
             {t("balance.equal")}
           </Button>
@@ -86,12 +87,20 @@ export function Balance({ view, onChange }: Props) {
 }
 
 const STEPS = 3; // doublings either way
+const STEP = 0.5;
 
 /** A step is a doubling: what counts half as much is as far away as what counts twice. */
 function Weight(props: { name: string; weight: number; onSet: (weight: number) => void }) {
   const { name, weight, onSet } = props;
   const { i18n } = useTranslation();
-  const at = Math.max(-STEPS, Math.min(STEPS, Math.log2(weight)));
+  const near = Math.round(Math.log2(weight) / STEP) * STEP;
+  const told = Math.max(-STEPS, Math.min(STEPS, near));
+  const [at, setAt] = useState(told);
+  const [of, setOf] = useState(told);
+  if (of !== told) {
+    setOf(told); // somebody else changed it
+    setAt(told);
+  }
   const said = (step: number) =>
     `× ${(2 ** step).toLocaleString(i18n.language, { maximumSignificantDigits: 2 })}`;
   return (
@@ -103,13 +112,14 @@ function Weight(props: { name: string; weight: number; onSet: (weight: number) =
       <Slider
         min={-STEPS}
         max={STEPS}
-        step={0.5}
+        step={STEP}
         size="sm"
-        label={said}
+        label={null}
         thumbLabel={name}
         thumbProps={{ "aria-valuetext": said(at) }}
         marks={[{ value: 0 }]}
-        defaultValue={at}
+        value={at}
+        onChange={setAt}
         onChangeEnd={(step) => onSet(2 ** step)}
       />
     </div>

@@ -17,10 +17,11 @@ interface BarProps {
   filters: boolean;
   onFilters: () => void;
   onChange: (changes: Partial<View>) => void;
+  onWeigh: (weights: string | null) => void;
 }
 
 /** What stands over the grid: filters, how many there are, order, collection. */
-export function Bar({ view, snapshot, filters, onFilters, onChange }: BarProps) {
+export function Bar({ view, snapshot, filters, onFilters, onChange, onWeigh }: BarProps) {
   const { t } = useTranslation();
   const { data } = useQuery(queries.collections());
   const conditions = split(view.q).chips.filter((chip) => chip.kind === "condition").length;
@@ -45,12 +46,12 @@ export function Bar({ view, snapshot, filters, onFilters, onChange }: BarProps) 
         {snapshot.state === "ready" && snapshot.total !== null && t("grid.total", { count: snapshot.total })}
         {ranked && view.sort && t("bar.sorted", { count: SORTED })}
       </span>
-      <Balance view={view} onChange={onChange} />
+      <Balance view={view} onWeigh={onWeigh} />
       {shown && <Export view={view} />}
       <Select
         size="xs"
         radius="xl"
-        w={150}
+        className={styles.sort!}
         aria-label={t("bar.sort")}
         allowDeselect={false}
         data={sorts.map((one) => ({ value: one, label: t(`bar.${one}`) }))}

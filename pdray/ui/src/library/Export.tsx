@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 
 import { request } from "../api/client";
 import { bytes } from "../detail/facts";
+import { useSaid } from "../i18n/useSaid";
 import { save } from "../shell/save";
 import { bodyOf } from "../state/feeds";
 import { isRanked, type View } from "../state/url";
@@ -26,11 +27,12 @@ export function Export({ view }: { view: View }) {
   const { t, i18n } = useTranslation();
   const { state, start, end } = useExport(view);
   const ranked = isRanked(view);
+  const [open, setOpen] = useState(false);
   return (
     <>
-      <Menu width={290} position="bottom-end" radius="md" shadow="md">
+      <Menu opened={open} onChange={setOpen} width={300} position="bottom-end" radius="md" shadow="md">
         <Menu.Target>
-          <Tooltip label={t("export.title")} openDelay={400}>
+          <Tooltip label={t("export.title")} openDelay={400} disabled={open}>
             <ActionIcon
               variant="default"
               size={30}
@@ -80,6 +82,7 @@ interface Going {
 
 /** One export at a time, with how much of it has come. */
 function useExport(view: View) {
+  const said = useSaid();
   const [state, setState] = useState<Going | null>(null);
   const ending = useRef<AbortController | null>(null);
   const start = useCallback(
@@ -94,10 +97,10 @@ function useExport(view: View) {
         save(blob, nameOf(answer) ?? `pdray.${kind}`);
         setState(null);
       } catch (error) {
-        if (!mine.signal.aborted) setState({ got: 0, error: (error as Error).message });
+        if (!mine.signal.aborted) setState({ got: 0, error: said(error as Error) });
       }
     },
-    [view],
+    [view, said],
   );
   const end = useCallback(() => {
     ending.current?.abort();

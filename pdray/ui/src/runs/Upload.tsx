@@ -8,6 +8,7 @@ import { Link } from "wouter";
 import { ApiProblem, call, type Schemas } from "../api/client";
 import { queries } from "../api/queries";
 import { bytes } from "../detail/facts";
+import { useSaid } from "../i18n/useSaid";
 import { DropZone } from "../search/DropZone";
 import { ACCEPT } from "../search/formats";
 import { ALL, writeView } from "../state/url";
@@ -17,6 +18,7 @@ import { batches, isImage, NOTHING, send, type Sent } from "./sending";
 /** Images of this device, sent to a collection. */
 export function Upload() {
   const { t, i18n } = useTranslation();
+  const said = useSaid();
   const known = useQuery(queries.collections()).data;
   const [files, setFiles] = useState<File[]>([]);
   const [others, setOthers] = useState(0);
@@ -59,12 +61,13 @@ export function Upload() {
     >
       <div className={styles.pick}>
         <IconPhotoUp size={34} stroke={1.3} aria-hidden />
-        <p>{t("upload.drop")}</p>
+        <p className={styles.mouse}>{t("upload.drop")}</p>
         <div className={styles.acts}>
           <Button variant="default" disabled={going} onClick={() => picker.current?.click()}>
             {t("upload.files")}
           </Button>
           <Button
+            className={styles.mouse!}
             variant="default"
             disabled={going}
             leftSection={<IconFolderOpen size={17} stroke={1.7} aria-hidden />}
@@ -91,7 +94,7 @@ export function Upload() {
           placeholder={known?.default ?? ""}
           data={known?.collections.map((one) => one.name) ?? []}
           value={collection}
-          error={field === "name" ? error?.message : null}
+          error={error && field === "name" ? said(error) : null}
           disabled={going}
           onChange={setCollection}
         />
@@ -102,7 +105,7 @@ export function Upload() {
             placeholder={models?.models.find((one) => one.default)?.name ?? ""}
             data={models?.models.filter((one) => one.here).map((one) => one.name) ?? []}
             value={model}
-            error={field === "model" ? error?.message : null}
+            error={error && field === "model" ? said(error) : null}
             disabled={going}
             onChange={setModel}
           />
@@ -110,7 +113,7 @@ export function Upload() {
       </div>
       {error && field !== "name" && field !== "model" && (
         <p className={styles.error} style={{ margin: 0 }} role="alert">
-          {error.message}
+          {said(error)}
         </p>
       )}
       {going && (
