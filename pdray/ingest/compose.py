@@ -104,6 +104,13 @@ class Cluster:
                 dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
                 yield from _committed(build(dataset, shared, placement))
 
+    def gpu_memory(self) -> int | None:
+        """Bytes of a GPU of the cluster; None where torch sees none there."""
+        from pdray.models.precision import gpu_memory  # torch takes seconds to import
+
+        found: int | None = ray.get(ray.remote(gpu_memory).options(num_gpus=0.01).remote())
+        return found
+
     def projection(self, job: Job, target: IndexTarget) -> "Projection":
         """The index, written by a process of its own."""
         return Projection(job, target)

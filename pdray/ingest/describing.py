@@ -177,7 +177,7 @@ def _stream(run: Run, cluster: "Cluster", items: list[Item]) -> None:
     )
     done = Progress("captioning", 0, 0, len(items))
     began, ended, changed = float("inf"), 0.0, 0
-    job = make_job(run, shape.threads)
+    job = make_job(run, shape.threads, run.captioner)
     with closing(cluster.describe(job, units, shape, run.control)) as stream:
         for unit in stream:
             report.read += unit.images

@@ -19,7 +19,7 @@ from pdray.ingest import listing, moves, streaming
 from pdray.ingest.catching_up import catch_up
 from pdray.ingest.control import Control
 from pdray.ingest.current import Options, Run, Watch
-from pdray.ingest.describing import choose_captioner, remaining
+from pdray.ingest.describing import choose_captioner, describe, remaining
 from pdray.ingest.memory import PeakMemory
 from pdray.ingest.origins import open_sources
 from pdray.ingest.recorder import recorded
@@ -111,7 +111,9 @@ def _phases(run: Run, planner: Planner) -> None:
     streaming.read(run, planner, planned, moved, known)
     control.check()
     _delete(run, planned, moved)
-    if run.captioner:
+    if run.captioner and run.second_pass:
+        describe(run)
+    elif run.captioner:
         captions.serve(catalog, collection, run.captioner)
         run.report.notes += remaining(run)
     catch_up(run, final=True)

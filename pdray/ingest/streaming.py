@@ -18,6 +18,7 @@ from pdray.ingest.moves import Moves
 from pdray.ingest.placement import Placement, place
 from pdray.ingest.report import Progress, Report
 from pdray.ingest.stages import Committed, Job
+from pdray.records import CaptionerSpec
 
 if TYPE_CHECKING:
     from pdray.ingest.compose import Cluster
@@ -40,9 +41,25 @@ def read(run: Run, planner: Planner, planned: Plan, moved: Moves, known: KnownCo
     settings = run.settings
     log = settings.state_dir / "ray.log"
     with compose.cluster(settings.ray_address, log, known.nbytes) as cluster:
-        shape = _place(settings, cluster, todo, run.captioner is not None)
+        run.second_pass = _too_large(run, cluster)
+        shape = _place(settings, cluster, todo, _beside(run) is not None)
         units = _cut(run, moved.rest(planner.items()), todo, shape)
         _stream(run, cluster, known, units, shape, todo)
+
+
+def _beside(run: Run) -> CaptionerSpec | None:
+    """The captioner that works beside the encoders."""
+    return None if run.second_pass else run.captioner
+
+
+def _too_large(run: Run, cluster: "Cluster") -> bool:
+    """Whether encoder and captioner don't fit into one GPU together."""
+    if run.captioner is None or not cluster.gpus or run.settings.device == "cpu":
+        return False
+    from pdray.models.memory import fit, needs
+
+    memory = cluster.gpu_memory()
+    return memory is not None and not fit(memory, *needs(run.spec, run.captioner))
 
 
 def _readable(run: Run, items: Iterator[Item]) -> bool:
@@ -80,7 +97,7 @@ def _place(settings: Settings, cluster: "Cluster", todo: int, described: bool) -
 
 def _cut(run: Run, items: Iterator[Item], todo: int, shape: Placement) -> Iterator[Unit]:
     ingest, spec = run.settings.ingest, run.spec
-    rules = [one.preprocessing for one in (spec, run.captioner) if one]
+    rules = [one.preprocessing for one in (spec, _beside(run)) if one]
     size = sum({rule.pixel_key: rule.pixel_bytes for rule in rules}.values())
     images = unit_images(todo, shape.workers, size, ingest.unit_size)
     pipeline = f"{PIPELINE}-{spec.space}-{ingest.thumbnail_side}"
@@ -95,11 +112,12 @@ def _stream(
     shape: Placement,
     todo: int,
 ) -> None:
-    job = make_job(run, shape.threads)
+    captioner = _beside(run)
+    job = make_job(run, shape.threads, captioner)
     projection = None if left_to(run) else cluster.projection(job, run.target)
     done = Progress("indexing", 0, 0, todo)
     began, ended = float("inf"), 0.0
-    described = captions.known(run.catalog, run.captioner.key) if run.captioner else None
+    described = captions.known(run.catalog, captioner.key) if captioner else None
     with closing(cluster.run(job, known, units, shape, run.control, described)) as stream:
         for committed in stream:
             if projection:
@@ -123,7 +141,7 @@ def _add(report: Report, committed: Committed) -> None:
         report.stages[stage] = report.stages.get(stage, 0.0) + seconds
 
 
-def make_job(run: Run, threads: int) -> Job:
+def make_job(run: Run, threads: int, captioner: CaptionerSpec | None) -> Job:
     """What every worker of the run needs to know."""
     settings = run.settings
     return Job(
@@ -132,7 +150,7 @@ def make_job(run: Run, threads: int) -> Job:
         run_id=run.report.run_id,
         spec=run.spec,
         sources=run.sources,
-        captioner=run.captioner,
+        captioner=captioner,
         max_pixels=settings.ingest.max_pixels,
         limits=Limits(settings.ingest.image_seconds, settings.ingest.image_memory),
         suspects=run.left.deaths if run.left else {},

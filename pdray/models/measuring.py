@@ -3,10 +3,12 @@ apart there, and a peak only rises.
 """
 
 import multiprocessing
+import re
 import resource
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +78,12 @@ def _measure(
 
 
 def _peak() -> int:
+    # The system's count of a child begins with its parent's where that was larger, except here.
+    status = Path("/proc/self/status")
+    if status.exists():
+        found = re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(), re.MULTILINE)
+        if found:
+            return int(found[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

@@ -9,6 +9,8 @@ from typing import cast
 
 from pdray.models import layout
 from pdray.models.inventory import weights_of
+from pdray.models.resolve import folder_of
+from pdray.records import CaptionerSpec, ModelSpec
 
 _BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 2}  # of one number between the layers
 # Of a GPU, what the driver and kernels hold, and what nobody should count on.
@@ -49,6 +51,22 @@ def numbers_of_an_image(vision: Mapping[str, object]) -> int:
     tokens = (edge // max(1, patch)) ** 2 + 1
     attention = 4 * tokens * width + 2 * heads * tokens * tokens
     return 3 * edge * edge + 2 * tokens * width + max(attention, 2 * tokens * inner)
+
+
+def needs(*specs: ModelSpec | CaptionerSpec, batch: int = 64) -> list[int]:
+    """Bytes that each takes on a GPU, in the two-byte numbers that GPUs compute in. What is no
+    safetensors is taken for its files' size, and a class of someone else's for nothing.
+    """
+    found = []
+    for spec in specs:
+        if ":" in spec.location and not Path(spec.location).exists():
+            found.append(0)
+            continue
+        folder = folder_of(spec)
+        sizes = need(folder, batch)
+        files = sum(path.stat().st_size for path in layout.weights(folder))
+        found.append(sizes.weights.get("bf16", files) + sizes.activations["bf16"])
+    return found
 
 
 def fit(memory: int, *needs: int) -> bool:

@@ -149,3 +149,10 @@ def _choose_cuda(device: str) -> Choice:
     if native:
         return Choice("bf16", f"{name} computes bf16")
     return Choice("fp32", f"{name} does not compute bf16")
+
+
+def gpu_memory() -> int | None:
+    """Bytes of the first GPU that this process sees; None for none."""
+    if not torch.cuda.is_available():
+        return None
+    return int(torch.cuda.get_device_properties(0).total_memory)

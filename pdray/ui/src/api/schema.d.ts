@@ -993,6 +993,11 @@ export interface components {
             /** Caption */
             caption?: string | null;
             /**
+             * Caption By
+             * @description Model that made the caption, if one did.
+             */
+            caption_by?: string | null;
+            /**
              * Tags
              * @default []
              */
@@ -1069,6 +1074,11 @@ export interface components {
             description?: string | null;
             /** Caption */
             caption?: string | null;
+            /**
+             * Caption By
+             * @description Model that made the caption, if one did.
+             */
+            caption_by?: string | null;
             /**
              * Tags
              * @default []

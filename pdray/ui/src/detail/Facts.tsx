@@ -57,6 +57,7 @@ export function Facts({ picture, onFind, children }: Props) {
     const score = round(picture.score, 3).toLocaleString(i18n.language);
     facts.push([t("fact.score"), t("fact.rank", { score, rank: picture.rank })]);
   }
+  if (picture.caption_by) facts.push([t("fact.caption_by"), picture.caption_by]);
   return (
     <>
       <p className={styles.caption}>{picture.caption ?? picture.title ?? picture.name}</p>
