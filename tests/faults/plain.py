@@ -93,11 +93,17 @@ class _OneProcess:
     cpus, gpus, free = 1, 0, None
 
     def run(
-        self, job: Any, known: Any, units: Iterable[Any], placement: Any, control: Any
+        self,
+        job: Any,
+        known: Any,
+        units: Iterable[Any],
+        placement: Any,
+        control: Any,
+        described: Any = None,
     ) -> Iterator[Any]:
         from pdray.ingest.stages import Worker
 
-        worker = Worker(job, known)
+        worker = Worker(job, known, described)
         for unit in units:
             yield worker.process(unit)
 
