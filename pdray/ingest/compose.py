@@ -1,4 +1,4 @@
-"""The one file that knows Ray: it places the stages on a cluster and streams units through them.
+"""Places the stages of a run on a cluster (`processes.py`) and streams units through them.
 
 A unit is one row at every stage (`batch_size=1`): Ray splits, merges and mixes blocks as it likes,
 a row it keeps whole. Pixels travel as one binary value, read without a copy.
@@ -17,36 +17,23 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import ray
 import ray.data
-from numpy.typing import NDArray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pdray.catalog.units import Unit
 from pdray.catalog.view import KnownContents
 from pdray.errors import PdrayError
 from pdray.index.target import IndexTarget
+from pdray.ingest import processes
 from pdray.ingest.control import Control
-from pdray.ingest.describing import Described, Describer
+from pdray.ingest.describing import Described
 from pdray.ingest.gate import Gate
 from pdray.ingest.joining import connected
 from pdray.ingest.placement import CAPTION_CPUS, COMMIT_CPUS, EMBED_CPUS, Placement
 from pdray.ingest.projecting import Projecting
-from pdray.ingest.sight import Landmarks, blind, landmarks
-from pdray.ingest.stages import (
-    Committed,
-    Decoded,
-    Job,
-    Worker,
-    build_describer,
-    build_encoder,
-    commit,
-    decode,
-    describe,
-    embed,
-)
+from pdray.ingest.sight import landmarks
+from pdray.ingest.stages import Committed, Job
 
 # A dataset of its own for so many units: the driver's memory stays flat, and starting the actors
 # anew costs seconds in the hours that a quarter of a million images take.
@@ -166,7 +153,7 @@ def _quiet() -> None:
 def _on_cpus(dataset: Any, shared: tuple[Any, ...], placement: Placement) -> Any:
     common: dict[str, Any] = {"batch_size": 1, "batch_format": "pyarrow"}
     processed = dataset.map_batches(
-        _Prepare if placement.captioners else _Process,
+        processes.Prepare if placement.captioners else processes.Process,
         fn_constructor_args=shared,
         num_cpus=placement.encoder_cpus,
         compute=ray.data.ActorPoolStrategy(size=placement.encoders),
@@ -175,7 +162,7 @@ def _on_cpus(dataset: Any, shared: tuple[Any, ...], placement: Placement) -> Any
     if not placement.captioners:
         return processed
     return processed.map_batches(
-        _Finish,
+        processes.Finish,
         fn_constructor_args=shared,
         num_cpus=placement.captioner_cpus,
         compute=ray.data.ActorPoolStrategy(size=placement.captioners),
@@ -186,7 +173,7 @@ def _on_cpus(dataset: Any, shared: tuple[Any, ...], placement: Placement) -> Any
 def _describing(dataset: Any, shared: tuple[Any, ...], placement: Placement) -> Any:
     """Reading and describing in one process: a captioner takes so long that no core waits."""
     return dataset.map_batches(
-        _Describing,
+        processes.Describing,
         fn_constructor_args=shared,
         batch_size=1,
         batch_format="pyarrow",
@@ -200,14 +187,14 @@ def _on_gpus(dataset: Any, shared: tuple[Any, ...], placement: Placement) -> Any
     pool = ray.data.ActorPoolStrategy
     common: dict[str, Any] = {"batch_size": 1, "batch_format": "pyarrow"}
     decoded = dataset.map_batches(
-        _Decode,
+        processes.Decode,
         fn_constructor_args=shared,
         num_cpus=placement.decoder_cpus,
         compute=pool(size=placement.decoders),
         **common,
     )
     embedded = decoded.map_batches(
-        _Embed,
+        processes.Embed,
         fn_constructor_args=shared,
         num_cpus=EMBED_CPUS,
         num_gpus=placement.encoder_gpus,
@@ -216,7 +203,7 @@ def _on_gpus(dataset: Any, shared: tuple[Any, ...], placement: Placement) -> Any
     )
     if placement.captioners:
         embedded = embedded.map_batches(
-            _Describe,
+            processes.Describe,
             fn_constructor_args=shared,
             num_cpus=CAPTION_CPUS,
             num_gpus=placement.encoder_gpus,
@@ -224,7 +211,7 @@ def _on_gpus(dataset: Any, shared: tuple[Any, ...], placement: Placement) -> Any
             **common,
         )
     return embedded.map_batches(
-        _Commit,
+        processes.Commit,
         fn_constructor_args=shared,
         num_cpus=COMMIT_CPUS,
         compute=pool(size=max(1, placement.encoders)),
@@ -255,188 +242,6 @@ def _beside_the_driver() -> Any:
     """On the driver's node: where the state folder is, and whose end ends the run anyway."""
     here = ray.get_runtime_context().get_node_id()
     return NodeAffinitySchedulingStrategy(here, soft=False)
-
-
-def _told(work: Callable[[Any], Any], value: Any) -> Any:
-    """What the work makes of the value, or the PdrayError that it raises. The error travels as an
-    answer, because an exception of an actor reaches the driver as text.
-    """
-    try:
-        return work(value)
-    except PdrayError as error:
-        return error
-
-
-_LOW = 15  # priority
-
-
-class _Stage:
-    """One process of a pool. An answer of None is a unit that was not begun."""
-
-    def __init__(self, job: Job, known: list[Any], gate: Any, marks: Landmarks) -> None:
-        # As Ray itself has it by default; a server's Ray has not, so that queries come first.
-        os.nice(max(0, _LOW - os.nice(0)))
-        self.job, self.known, self.gate = job, known, gate
-        self.refusal: PdrayError | None = blind(marks)
-        if self.refusal is None:
-            self.refusal = _told(self.build, None)
-
-    def build(self, _: object) -> None:
-        """Whatever takes long; here, because what a constructor raises is text too."""
-
-    def admitted(self) -> bool:
-        """Whether a unit may be begun. Raises what keeps this process from its work."""
-        if self.refusal is not None:
-            raise self.refusal
-        return bool(ray.get(self.gate.admits.remote()))
-
-
-class _Process(_Stage):
-    """All of a unit's work in one process."""
-
-    def build(self, _: object) -> None:
-        self.worker = Worker(self.job, *ray.get(self.known))
-
-    def __call__(self, batch: pa.Table) -> pa.Table:
-        return _row(_told(self.process, _value(batch)))
-
-    def process(self, unit: Unit) -> Committed | None:
-        return self.worker.process(unit) if self.admitted() else None
-
-
-class _Prepare(_Process):
-    """All but captions and commit, in one process."""
-
-    def __call__(self, batch: pa.Table) -> pa.Table:
-        found = _told(self.prepare, _value(batch))
-        if not isinstance(found, tuple):
-            return _row(found, views=_NOTHING)
-        decoded, vectors = found
-        decoded.pixels = decoded.pixels[:0]
-        views, decoded.views = decoded.views, decoded.views[:0]
-        return _row((decoded, vectors), views=pa.py_buffer(views))
-
-    def prepare(self, unit: Unit) -> Any:
-        return self.worker.prepare(unit) if self.admitted() else None
-
-
-class _Describe(_Stage):
-    """Captions of what was embedded."""
-
-    def build(self, _: object) -> None:
-        self.captioner = build_describer(self.job)
-
-    def __call__(self, batch: pa.Table) -> pa.Table:
-        value = _value(batch)
-        if not isinstance(value, tuple):
-            return _row(value)
-        decoded = value[0]
-        decoded.views = _array(batch, "views", len(decoded.undescribed), decoded.views)
-        said = _told(self.describe, decoded)
-        decoded.views = decoded.views[:0].copy()
-        return _row(said if isinstance(said, PdrayError) else self.then((*value, said)))
-
-    def describe(self, decoded: Decoded) -> Any:
-        if self.refusal is not None:
-            raise self.refusal
-        return describe(self.captioner, decoded)
-
-    def then(self, value: tuple[Any, ...]) -> Any:
-        return value
-
-
-class _Finish(_Describe):
-    """Captions and commit, in one process."""
-
-    def then(self, value: tuple[Any, ...]) -> Any:
-        return _told(lambda found: commit(self.job, *found), value)
-
-
-class _Describing(_Stage):
-    """Captions alone, of images that are read for them."""
-
-    def build(self, _: object) -> None:
-        self.describer = Describer(self.job, build_describer(self.job))
-
-    def __call__(self, batch: pa.Table) -> pa.Table:
-        return _row(_told(self.process, _value(batch)))
-
-    def process(self, unit: Unit) -> Any:
-        return self.describer.process(unit) if self.admitted() else None
-
-
-class _Decode(_Stage):
-    def build(self, _: object) -> None:
-        self.contents: list[KnownContents] = ray.get(self.known)
-
-    def __call__(self, batch: pa.Table) -> pa.Table:
-        decoded = _told(self.decode, _value(batch))
-        if not isinstance(decoded, Decoded):
-            return _row(decoded, pixels=_NOTHING, views=_NOTHING)
-        pixels, decoded.pixels = decoded.pixels, decoded.pixels[:0]
-        views, decoded.views = decoded.views, decoded.views[:0]
-        # One copy, from our array into the block; the next stage reads it in place.
-        whole = np.ascontiguousarray(pixels)
-        return _row(decoded, pixels=pa.py_buffer(whole), views=pa.py_buffer(views))
-
-    def decode(self, unit: Unit) -> Decoded | None:
-        if not self.admitted():
-            return None
-        known, described = self.contents
-        return decode(self.job, known, unit, None, described)
-
-
-class _Embed(_Stage):
-    def build(self, _: object) -> None:
-        self.encoder = build_encoder(self.job)
-
-    def __call__(self, batch: pa.Table) -> pa.Table:
-        decoded = _value(batch)
-        views = batch.column("views")[0].as_buffer()
-        if not isinstance(decoded, Decoded):
-            return _row(decoded, views=views)
-        decoded.pixels = _array(batch, "pixels", len(decoded.contents), decoded.pixels)
-        vectors = _told(self.embed, decoded)
-        decoded.pixels = decoded.pixels[:0].copy()
-        found = vectors if isinstance(vectors, PdrayError) else (decoded, vectors)
-        return _row(found, views=views)
-
-    def embed(self, decoded: Decoded) -> Any:
-        if self.refusal is not None:
-            raise self.refusal
-        return embed(self.encoder, self.job, decoded)
-
-
-class _Commit(_Stage):
-    def __call__(self, batch: pa.Table) -> pa.Table:
-        value = _value(batch)
-        return _row(_told(self.commit, value) if isinstance(value, tuple) else value)
-
-    def commit(self, value: tuple[Any, ...]) -> Committed:
-        if self.refusal is not None:
-            raise self.refusal
-        return commit(self.job, *value)
-
-
-_NOTHING = pa.py_buffer(b"")
-
-
-def _array(batch: pa.Table, name: str, rows: int, like: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A buffer that came beside the value, as an array of so many rows of this one's shape."""
-    raw = batch.column(name)[0].as_buffer()
-    return np.frombuffer(raw, np.uint8).reshape((rows, *like.shape[1:]))
-
-
-def _value(batch: pa.Table) -> Any:
-    return pickle.loads(batch.column("value")[0].as_py())
-
-
-def _row(value: object, **buffers: pa.Buffer) -> pa.Table:
-    columns = {"value": pa.array([pickle.dumps(value)], pa.large_binary())}
-    for name, buffer in buffers.items():
-        offsets = pa.py_buffer(np.array([0, buffer.size], np.int64))
-        columns[name] = pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, buffer])
-    return pa.table(columns)
 
 
 class Projection:

@@ -65,6 +65,6 @@ def _join(options: dict[str, Any]) -> None:
         where = "on this machine" if place == "local" else f"at {place}"
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise IngestError(
-            f"Ray can't be used {where} ({said[:200]}): nothing is lost; see that the machine isn't "
-            "overloaded and run the same again."
+            f"Ray can't be used {where} ({said[:200]}): nothing is lost; see that the machine "
+            "isn't overloaded and run the same again."
         ) from error

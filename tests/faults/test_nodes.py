@@ -113,7 +113,7 @@ def lose_a_node(
 def test_a_run_outlives_the_loss_of_a_node_that_embeds(
     photos: Path, undisturbed: State, nodes: Nodes, tmp_path: Path
 ) -> None:
-    title = "ray::MapWorker(MapBatches(_Process))"
+    title = "ray::MapWorker(MapBatches(Process))"
     assert lose_a_node(photos, undisturbed, nodes, tmp_path, title, num_cpus=1) == []
 
 
@@ -122,13 +122,13 @@ def test_a_run_outlives_the_loss_of_a_node_with_a_gpu(
     photos: Path, undisturbed: State, nodes: Nodes, tmp_path: Path
 ) -> None:
     """A GPU in name only: Ray schedules by it, the model runs on the CPU."""
-    title = "ray::MapWorker(MapBatches(_Embed))"
+    title = "ray::MapWorker(MapBatches(Embed))"
     shape = {"num_cpus": 2, "num_gpus": 1}
     assert lose_a_node(photos, undisturbed, nodes, tmp_path, title, **shape) == []
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("stage", ["_Decode", "_Embed", "_Commit"])
+@pytest.mark.parametrize("stage", ["Decode", "Embed", "Commit"])
 def test_a_run_on_a_gpu_outlives_the_death_of_one_of_its_processes(
     photos: Path, undisturbed: State, nodes: Nodes, tmp_path: Path, stage: str
 ) -> None:
