@@ -1,5 +1,5 @@
-# make install | ui | types | demo | test | test-faults | test-load. Everything lives in .venv; a second run
-# starts in seconds.
+# make install | ui | types | demo | test | test-faults | test-load | test-cluster. Everything lives in
+# .venv; a second run starts in seconds.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 UI := pdray/ui/dist/.sources
 UI_SOURCES := $(shell find pdray/ui building -type f -not -path '*/node_modules/*' -not -path '*/dist/*' -not -name '*.pyc')
 
-.PHONY: install ui types demo test lint test-faults test-load clean
+.PHONY: install ui types demo test lint test-faults test-load test-cluster clean
 install: $(STAMP) $(UI)
 
 $(BIN)/python:
@@ -50,13 +50,16 @@ lint: install
 	$(BIN)/python building/page.py lint
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --no-loadscope-reorder
 
 test-faults: install
 	$(BIN)/pytest -m faults
 
 test-load: install
 	$(BIN)/pytest -m load -s
+
+test-cluster: install
+	$(BIN)/pytest -m cluster
 
 clean:
 	rm -rf $(VENV) demo pdray/ui/dist pdray/ui/node_modules

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import page
 
 from pdray.config import load
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
 

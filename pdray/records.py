@@ -103,18 +103,58 @@ class ModelSpec:
     @classmethod
     def from_json(cls, document: dict[str, object]) -> "ModelSpec":
         """The inverse of `to_json`."""
-        fields = dict(document)
-        pixels = dict(fields["preprocessing"])  # type: ignore[call-overload]
-        pixels["mean"], pixels["std"] = tuple(pixels["mean"]), tuple(pixels["std"])
-        fields["preprocessing"] = Preprocessing(**pixels)
-        return cls(**fields)  # type: ignore[arg-type]
+        return cls(**{**document, "preprocessing": _preprocessing(document)})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionerSpec:
+    """Which captioner to build, small enough to travel; it is built where it runs.
+
+    `kind` is transformers' config.model_type, or "package.module:Class" for a class of someone
+    else's. `beams` is 1 for greedy generation, `longest` the most tokens of a caption.
+    """
+
+    name: str
+    location: str
+    revision: str | None
+    kind: str
+    fingerprint: str
+    preprocessing: Preprocessing
+    beams: int = 1
+    longest: int = 40
+
+    @property
+    def key(self) -> str:
+        """Key of the family of its captions: what may change a caption changes the key."""
+        what = [self.fingerprint, asdict(self.preprocessing), self.beams, self.longest]
+        text = json.dumps(what, sort_keys=True)
+        return f"{_label(self.name)}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+    def to_json(self) -> dict[str, object]:
+        """A JSON document that `from_json` reads back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, object]) -> "CaptionerSpec":
+        """The inverse of `to_json`."""
+        return cls(**{**document, "preprocessing": _preprocessing(document)})  # type: ignore[arg-type]
+
+
+def _preprocessing(document: dict[str, object]) -> Preprocessing:
+    pixels = dict(document["preprocessing"])  # type: ignore[call-overload]
+    pixels["mean"], pixels["std"] = tuple(pixels["mean"]), tuple(pixels["std"])
+    return Preprocessing(**pixels)
 
 
 @functools.lru_cache(16)  # each row asks for it: 0.1 ms
 def _space(name: str, fingerprint: str, preprocessing: Preprocessing) -> str:
     what = json.dumps([fingerprint, asdict(preprocessing)], sort_keys=True)
+    return f"{_label(name)}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
+
+
+def _label(name: str) -> str:
     label = re.sub(r"[^a-z0-9]+", "-", name.rstrip("/").rsplit("/", 1)[-1].lower())
-    return f"{label.strip('-')[:32]}-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
+    return label.strip("-")[:32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +229,8 @@ class Hit:
     height: int | None = None
     taken_at: str | None = None
     thumbnail: Thumbnail | None = None
+    caption: str | None = None
+    caption_by: str | None = None  # the model that made it; None where the source said it
 
 
 def content_id(data: bytes) -> str:

@@ -1,45 +1,32 @@
-"""What holds for every test: a skip needs a reason that no installation could mend."""
+"""What holds for all tests: the hooks of a session, and an S3 server."""
 
-import os
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-# What a machine can lack for good. Anything else that skips under CI is a broken installation.
-_BEYOND_US = (
-    "needs a GPU",
-    "there is a GPU",
-    "names no server",
-    "root reads everything",
-    "this CPU has no",
-    "lets nobody mount",
+pytest.register_assert_rewrite("tests.command", "tests.faults.harness", "tests.faults.orphans")
+
+from tests.sessions import (  # noqa: E402  after the line above
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_runtest_logreport,
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+    pytest_xdist_make_scheduler,
 )
-_surprising: list[str] = []
 
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    if report.skipped and not hasattr(report, "wasxfail"):
-        reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else "")
-        if not any(words in reason for words in _BEYOND_US):
-            _surprising.append(f"{report.nodeid}: {reason}")
-    return report
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests last: Playwright keeps an event loop in this thread until the session ends, and
-    no other test could run one of its own.
-    """
-    items.sort(key=lambda item: item.path.parent.name == "browser")
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    if _surprising and os.environ.get("CI"):
-        print("\nSkipped, though this machine should run them:", *_surprising, sep="\n  ")
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+__all__ = [
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "pytest_runtest_logreport",
+    "pytest_sessionfinish",
+    "pytest_terminal_summary",
+    "pytest_testnodedown",
+    "pytest_xdist_make_scheduler",
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,10 @@ class QdrantHttp:
             self.client = QdrantClient(":memory:")
         self.trouble: Callable[[int], Fate] = lambda number: Fate.ANSWERED
         self.writes = 0  # all that came in, refused ones too
+        self.asked: list[str] = []  # the paths of all requests, in their order
         self.down = threading.Event()
+        self.keys: dict[str, bool] = {}  # key: whether it may write; none: whoever comes may
+        self._asked: dict[str, models.CreateCollection] = {}
         self._indexes: dict[str, dict[str, str]] = {}
         self._lock = threading.RLock()
         self._port = 0
@@ -144,11 +147,14 @@ class QdrantHttp:
     def collection(self, body: Any, name: str) -> Any:
         found = self.client.get_collection(name).model_dump(mode="json")
         fields = self._indexes.get(self._real(name), {})
+        # What the in-memory mode leaves out.
+        asked = self._asked[self._real(name)]
+        found["config"]["params"] |= asked.model_dump(mode="json", include=_LAYOUT)
         schema = {field: {"data_type": kind, "points": 0} for field, kind in fields.items()}
         return {**found, "payload_schema": schema}
 
     def create(self, body: Any, name: str) -> Any:
-        asked = models.CreateCollection.model_validate(body)
+        asked = self._asked[name] = models.CreateCollection.model_validate(body)
         return self.client.create_collection(
             name, vectors_config=asked.vectors, metadata=asked.metadata
         )
@@ -194,15 +200,9 @@ class QdrantHttp:
             with_vectors=asked.with_vector or False,
         )
 
-    def query(self, body: Any, name: str) -> Any:
-        asked = models.QueryRequest.model_validate(body)
-        return self.client.query_points(
-            name,
-            query=asked.query,
-            query_filter=asked.filter,
-            limit=asked.limit or 10,
-            with_payload=asked.with_payload or False,
-        )
+    def query_batch(self, body: Any, name: str) -> Any:
+        asked = models.QueryRequestBatch.model_validate(body)
+        return self.client.query_batch_points(name, asked.searches)
 
     def scroll(self, body: Any, name: str) -> Any:
         asked = models.ScrollRequest.model_validate(body)
@@ -235,6 +235,8 @@ class QdrantHttp:
         return {"operation_id": self.writes, "status": "completed"}
 
 
+_LAYOUT = {"vectors", "shard_number", "replication_factor", "write_consistency_factor"}
+_READS = ("", "/query/batch", "/scroll", "/count")  # what is asked of /points by POST
 _ONE = "/collections/(?P<name>[^/]+)"
 _ROUTES: list[tuple[str, str, Callable[..., Any]]] = [
     ("GET", "/aliases", QdrantHttp.aliases),
@@ -247,7 +249,7 @@ _ROUTES: list[tuple[str, str, Callable[..., Any]]] = [
     ("PUT", f"{_ONE}/index", QdrantHttp.index),
     ("POST", f"{_ONE}/points/batch", QdrantHttp.update),
     ("POST", f"{_ONE}/points", QdrantHttp.retrieve),
-    ("POST", f"{_ONE}/points/query", QdrantHttp.query),
+    ("POST", f"{_ONE}/points/query/batch", QdrantHttp.query_batch),
     ("POST", f"{_ONE}/points/scroll", QdrantHttp.scroll),
     ("POST", f"{_ONE}/points/count", QdrantHttp.count),
     ("POST", f"{_ONE}/facet", QdrantHttp.facet),
@@ -274,6 +276,7 @@ class _Handler(BaseHTTPRequestHandler):
         home = self.server.home
         raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path = self.path.partition("?")[0]
+        home.asked.append(path)
         fate = home.fate() if path.endswith("/points/batch") else Fate.ANSWERED
         if fate is Fate.DOWN:
             home.stop()
@@ -292,6 +295,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, fate: Fate, path: str, body: Any) -> tuple[int, dict[str, Any]]:
         if fate is Fate.REFUSED:
             return 503, {"status": {"error": "Service unavailable: overloaded"}, "time": 0.0}
+        if not self._allowed(path):
+            return 403, {"status": {"error": "Forbidden"}, "time": 0.0}
         try:
             result = self.server.home.answer(self.command, path, body)
         except _Refusal as error:
@@ -300,6 +305,13 @@ class _Handler(BaseHTTPRequestHandler):
             status = 404 if "not found" in str(error) else 400
             return status, {"status": {"error": str(error)}, "time": 0.0}
         return 200, {"result": result, "status": "ok", "time": 0.0}
+
+    def _allowed(self, path: str) -> bool:
+        keys = self.server.home.keys
+        may_write = keys.get(self.headers.get("api-key", ""))
+        reads = path.partition("/points")[2] in _READS and "/points" in path
+        reads |= path.endswith("/facet") or self.command == "GET"
+        return not keys or may_write is True or (may_write is False and reads)
 
     def _send(self, status: int, reply: dict[str, Any]) -> None:
         data = json.dumps(reply).encode()

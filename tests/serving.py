@@ -1,13 +1,10 @@
 """A server as a user starts one with Ray's own `serve run` and a shipped configuration."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,20 +14,14 @@ from urllib.request import Request, urlopen
 
 import psutil
 import yaml
+from ray.serve.config import AutoscalingConfig
+
+from tests import command
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "serve_configs"
 API = "/api/v1"
-_TICK = threading.Event()
-
-
-def until(happened: Callable[[], Any], what: str, seconds: float = 90.0) -> Any:
-    """What it gives as soon as that is true."""
-    end = time.monotonic() + seconds
-    while not (found := happened()):
-        assert time.monotonic() < end, f"waited in vain for: {what}"
-        _TICK.wait(0.1)
-    return found
 
 
 def free_port() -> int:
@@ -84,16 +75,36 @@ class Server:
 
 
 def environment() -> dict[str, str]:
-    """This process's, without what would steer pdray or Ray, and with what the README asks for."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PDRAY_", "RAY"))}
+    """Without what would steer pdray or Ray, and with what the README asks for."""
     lines = (CONFIGS / "serve.env").read_text("utf-8").splitlines()
-    return kept | dict(line.split("=", 1) for line in lines if line and line[0] != "#")
+    return command.environment(
+        **dict(line.split("=", 1) for line in lines if line and line[0] != "#")
+    )
 
 
 def configuration(name: str) -> dict[str, Any]:
     """A shipped configuration."""
     document: dict[str, Any] = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text("utf-8"))
     return document
+
+
+def passed_over(document: Any, taken: Any, place: str = "") -> Iterator[str]:
+    """Names in a configuration that Serve's schema doesn't know: it drops them without a word.
+
+    `taken` is the validated document, dumped with what was set.
+    """
+    if isinstance(document, dict) and isinstance(taken, dict):
+        for name, value in document.items():
+            if name == "autoscaling_config":  # which the schema takes as it comes
+                unknown = set(value) - set(AutoscalingConfig.model_fields)
+                yield from (f"{place}.{name}.{each}" for each in unknown)
+            elif name in taken:
+                yield from passed_over(value, taken[name], f"{place}.{name}")
+            else:
+                yield f"{place}.{name}"
+    elif isinstance(document, list) and isinstance(taken, list):
+        for number, (one, kept) in enumerate(zip(document, taken, strict=True)):
+            yield from passed_over(one, kept, f"{place}[{number}]")
 
 
 @contextmanager

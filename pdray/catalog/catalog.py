@@ -5,6 +5,7 @@
     collections/<collection>/rows/merged-*.parquet what compaction made of many (catalog/merging.py)
     collections/<collection>/pointer/<n>.json      which embedding space serves (catalog/pointer.py)
     embeddings/<space>/<unit>-<attempt>.parquet    content_id -> vector, shared by all collections
+    captions/<captioner>/<unit>.parquet            content_id -> caption (catalog/captions.py)
     thumbs/<unit[:2]>/<unit>-<attempt>.pack        thumbnails one after the other
     runs/<run_id>/                                 records of runs (catalog/runs.py)
     leases/<collection>/                           who indexes now (catalog/lease.py)
@@ -272,9 +273,11 @@ class Catalog:
         text = json.dumps(document, sort_keys=True).encode()
         self.store.create(path, _parquet(table.replace_schema_metadata({schema.META: text})))
 
-    def write_merged_embeddings(self, space: str, table: pa.Table) -> str:
-        """Writes an embedding part made of others, with the metadata of one. Gives its path."""
-        path = f"embeddings/{space}/{MERGED}{new_attempt()}.parquet"
+    def write_merged_contents(self, family: str, table: pa.Table) -> str:
+        """Writes a part made of others of a family (the folder they are in: embeddings of a space,
+        captions of a captioner), with the metadata of one. Gives its path.
+        """
+        path = f"{family}/{MERGED}{new_attempt()}.parquet"
         self.create(path, _parquet(table, compression="none"))
         return path
 

@@ -25,7 +25,7 @@ from pdray.errors import CatalogError
 
 _MARK = "backup.json"
 _FIRST = ("floors", "collections")  # listed first and copied last
-_REST = ("embeddings", "thumbs", "runs", "uploads")
+_REST = ("embeddings", "captions", "thumbs", "runs", "uploads")
 _AT_ONCE = 8
 _TRIES = 10
 

@@ -2,9 +2,9 @@
 
 Only behind the gate (`lease.alone`), so no run is at work: nobody is about to name a file that
 goes. What a killed run's workers could still be writing is younger than a grace time and stays.
-Vectors stay by content: as long as any live row of any collection has it, in every space that ever
-embedded it. A row part may go on naming an embedding part that was merged away; its vectors are
-then found by content.
+Vectors and captions stay by content: as long as any live row of any collection has it, in every
+space that ever embedded it. A row part may go on naming an embedding part that was merged away; its
+vectors are then found by content.
 """
 
 import time
@@ -24,7 +24,9 @@ from pdray.catalog.view import connect, numbered
 # A killed run's workers end with it, within seconds; a lease without heartbeat counts as gone after
 # 60 s. The commit of a worker that was suspended for longer finds its files gone and fails.
 GRACE_SECONDS = 60.0
-_FOLDERS = ("collections", "embeddings", "thumbs", "runs", "leases")
+# Of parts by content: each folder below one is a family, of one model.
+CONTENT_FOLDERS = ("embeddings", "captions")
+_FOLDERS = ("collections", *CONTENT_FOLDERS, "thumbs", "runs", "leases")
 _LOCK = f"{TEMPORARY}lock"
 _CONTENTS = pa.schema([pa.field("content_id", pa.binary(16))])
 _PLACED = pa.schema([*_CONTENTS, pa.field("part", pa.int32())])
@@ -36,8 +38,8 @@ class Sweep:
     now may be writing its last.
     """
 
-    groups: list[tuple[str, list[str]]] = field(default_factory=list)  # space, embedding parts
-    embeddings: list[Entry] = field(default_factory=list)  # of these no vector is used
+    groups: list[tuple[str, list[str]]] = field(default_factory=list)  # folder, parts in it
+    embeddings: list[Entry] = field(default_factory=list)  # of these no content is used
     packs: list[Entry] = field(default_factory=list)  # of these no thumbnail is shown
     temporary: list[Entry] = field(default_factory=list)
     young: int = 0
@@ -80,9 +82,9 @@ class Sweeper:
         ]
         whole = [entry for entry in found if not entry.temporary]
         self.sweep.packs = self._unused_packs(whole)
-        for space in catalog.store.list("embeddings"):
-            parts = [e for e in whole if e.path.startswith(f"{space}/")]
-            self._judge(space.rsplit("/", 1)[-1], parts)
+        for folder in CONTENT_FOLDERS:
+            for family in catalog.store.list(folder):
+                self._judge(family, [e for e in whole if e.path.startswith(f"{family}/")])
 
     def __enter__(self) -> Self:
         return self
@@ -110,7 +112,7 @@ class Sweeper:
         packs = [e for e in files if e.path.startswith("thumbs/") and e.path not in shown]
         return [entry for entry in packs if self._old(entry)]
 
-    def _judge(self, space: str, files: Sequence[Entry]) -> None:
+    def _judge(self, family: str, files: Sequence[Entry]) -> None:
         """Of two parts with the same content that with more of use keeps it, then that with less
         beside it: it is likely merged already.
         """
@@ -136,7 +138,7 @@ class Sweeper:
             "SELECT DISTINCT part FROM vectors SEMI JOIN forgotten USING (content_id)"
         ).fetchall()
         written = {parts[at] for (at,) in anew}
-        self.sweep.groups += [(space, group) for group in groups(sizes, self._most, written)]
+        self.sweep.groups += [(family, group) for group in groups(sizes, self._most, written)]
 
     def _contents(self, parts: Sequence[str]) -> pa.RecordBatchReader:
         def batches() -> Iterator[pa.RecordBatch]:
@@ -149,8 +151,8 @@ class Sweeper:
     def write(self) -> dict[str, list[str]]:
         """Writes the merged embedding parts; returns which stand for those of old."""
         moved: dict[str, list[str]] = {entry.path: [] for entry in self.sweep.embeddings}
-        for space, group in self.sweep.groups:
-            path = self._catalog.write_merged_embeddings(space, self._merged(group))
+        for family, group in self.sweep.groups:
+            path = self._catalog.write_merged_contents(family, self._merged(group))
             moved |= {old: [path] for old in group}
         return moved
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 MAX_IMAGES = 512
+LEAST_IMAGES = 16
 MAX_PIXEL_BYTES = 64 * 2**20
 MAX_FILE_BYTES = 512 * 2**20
 
@@ -50,12 +51,12 @@ def unit_images(total: int, workers: int, pixel_bytes: int, most: int = MAX_IMAG
     """How many images a unit should hold.
 
     At most `most` and MAX_PIXEL_BYTES of pixels; fewer in a small run, so that every worker gets
-    several units and none waits long for the last; never fewer than 16, below which the fixed cost
-    of a unit (three durable files) shows.
+    several units and none waits long for the last; never fewer than LEAST_IMAGES, below which the
+    fixed cost of a unit (three durable files) shows.
     """
     fitting = max(1, min(most, MAX_PIXEL_BYTES // max(1, pixel_bytes)))
     share = -(-total // max(1, 8 * workers))
-    return min(fitting, max(16, share))
+    return min(fitting, max(LEAST_IMAGES, share))
 
 
 def cut(items: Iterable[Item], *, collection: str, pipeline: str, images: int) -> Iterator[Unit]:

@@ -5,7 +5,7 @@ and spills to disk past its memory limit; Arrow reads the parts, over any filesy
 """
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -15,7 +15,6 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from pdray.catalog import schema
@@ -124,6 +123,8 @@ def numbered(
     catalog: Catalog, parts: Sequence[str], columns_of: pa.Schema, columns: Sequence[str]
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Streams these columns of Parquet files, each batch with its file's position in `parts`."""
+    import pyarrow.dataset as ds  # imports pandas: half a second and 40 MB where nothing is read
+
     filesystem, prefix = catalog.store.filesystem()
     # Some file systems show paths with a slash at the front, some without.
     cut = len(prefix.lstrip("/"))
@@ -200,6 +201,20 @@ def live_by_part(
         yield part, rows
 
 
+def holding(con: duckdb.DuckDBPyConnection, contents: Iterable[str]) -> list[tuple[str, str, int]]:
+    """(part, uri, seq) of the live whole rows with these contents, in order of part. Table `live`
+    must have the content ids.
+    """
+    ids = [bytes.fromhex(content) for content in contents]
+    con.register("ids_", pa.table({"content_id": pa.array(ids, pa.binary(16))}))
+    rows: list[tuple[str, str, int]] = con.execute(
+        "SELECT part, uri, seq FROM live SEMI JOIN ids_ USING (content_id) "
+        "WHERE status = 'ok' ORDER BY part"
+    ).fetchall()
+    con.unregister("ids_")
+    return rows
+
+
 def carried(con: duckdb.DuckDBPyConnection, image_ids: Iterable[str]) -> set[str]:
     """Which of these ids a live whole row carries."""
     ids = [uuid.UUID(image_id).bytes for image_id in image_ids]
@@ -258,11 +273,16 @@ class KnownContents:
 
 def known_contents(catalog: Catalog, space: str) -> KnownContents:
     """All contents with a vector in a space, whichever collection needed them first."""
-    parts = catalog.embedding_parts(space)
+    return known_in(catalog, lambda: catalog.embedding_parts(space))
+
+
+def known_in(catalog: Catalog, listed: Callable[[], list[str]]) -> KnownContents:
+    """All contents of the parts that a listing names: files with a column content_id."""
+    parts = listed()
     try:
         return _known(catalog, parts)
     except OSError:
-        again = catalog.embedding_parts(space)
+        again = listed()
         if set(parts) <= set(again):
             raise
         return _known(catalog, again)  # a compaction merged them since: see load_live

@@ -151,7 +151,7 @@ def _serve(out: Path, scale: float) -> dict[str, Any]:
     import socket
 
     from pdray.config import load
-    from pdray.ingest.run import index_target
+    from pdray.ingest.target import index_target
     from pdray.models.resolve import resolve
     from pdray.serve import benchmark
     from pdray.serve.compose import measured
@@ -232,26 +232,18 @@ def _show_runs(results: dict[str, Any]) -> None:
         words = "plain transformers loop"
         if "allowed" in found:
             words = f"the cores: decode {found['decode']:.0f}/s, forward {found['forward']:.0f}/s"
-        rows.add_row(
-            part,
-            str(found["images"]),
-            f"{found['steady']:.1f}",
-            f"{found['startup_seconds']:.1f}",
-            f"{beside:.1f}",
-            f"{found['ratio']:.2f}",
-            memory(found["peak_bytes"]),
-            words,
-        )
+        measured = {part: found}
         if "int8" in found:
-            low = found["int8"]
+            measured[f"{part} int8"] = found["int8"]
+        for name, one in measured.items():
             rows.add_row(
-                f"{part} int8",
-                str(low["images"]),
-                f"{low['steady']:.1f}",
-                f"{low['startup_seconds']:.1f}",
+                name,
+                str(one["images"]),
+                f"{one['steady']:.1f}",
+                f"{one['startup_seconds']:.1f}",
                 f"{beside:.1f}",
-                f"{low['ratio']:.2f}",
-                memory(low["peak_bytes"]),
+                f"{one['ratio']:.2f}",
+                memory(one["peak_bytes"]),
                 words,
             )
     console.print(rows)

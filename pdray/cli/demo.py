@@ -16,8 +16,9 @@ from pdray.cli.searching import show as show_answer
 from pdray.cli.serving import free_port, serve
 from pdray.config import DEFAULT_MODEL, Settings, load
 from pdray.errors import IngestError, ModelUnavailable
+from pdray.ingest.current import Options
 from pdray.ingest.maintain import status
-from pdray.ingest.run import Options, index_target
+from pdray.ingest.target import index_target
 from pdray.models.resolve import resolve
 from pdray.samples.collection import write_collection
 from pdray.search.query import Query, search

@@ -2,7 +2,8 @@
 
 import sys
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from rich.markup import escape
@@ -14,12 +15,19 @@ from pdray.cli.output import console, duration, memory, print_json, stderr
 from pdray.config import Settings, load
 from pdray.errors import IndexUnavailable, RunCancelled
 from pdray.ingest.control import PAUSED, Control
+from pdray.ingest.current import Options, Watch
 from pdray.ingest.report import Progress, Report
-from pdray.ingest.run import Options, index
+from pdray.ingest.run import index
 
 _EVERY = 10.0  # seconds between plain lines
 _WAITING = "Some of what is committed is not in the index yet: run the same command again."
-_PHASES = {"listing": "Listing", "starting": "Starting Ray", "projecting": "Updating the index"}
+_COUNTED = ("indexing", "captioning")
+_PHASES = {
+    "listing": "Listing",
+    "starting": "Starting Ray",
+    "captioning": "Captioning",
+    "projecting": "Updating the index",
+}
 
 
 def run_index(
@@ -47,9 +55,16 @@ def indexed(
 ) -> Report:
     """Runs with progress on standard error."""
     control = control or Control()
+    with progress(control) as watch:
+        return index(settings, sources, options, watch, control)
+
+
+@contextmanager
+def progress(control: Control) -> Iterator[Watch]:
+    """Shows on standard error what it is told: a bar on a terminal, else a line now and then."""
     shown: AbstractContextManager[Any] = _Lines() if not sys.stderr.isatty() else _Live()
     with shown as watch, control.told(_Saying()):
-        return index(settings, sources, options, watch, control)
+        yield watch
 
 
 def _cancelled(report: Report) -> str:
@@ -118,7 +133,7 @@ class _Lines:
         sys.stderr.flush()
 
     def _line(self, progress: Progress, now: float) -> str:
-        if progress.phase != "indexing" or not progress.total:
+        if progress.phase not in _COUNTED or not progress.total:
             count = f" {progress.done}" if progress.done else ""
             return f"{_PHASES.get(progress.phase, progress.phase)}{count}"
         line = f"{progress.done} of {progress.total} images, {progress.failed} failed"
@@ -153,7 +168,7 @@ class _Live:
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
         rate = ""
-        if progress.phase == "indexing" and progress.total:
+        if progress.phase in _COUNTED and progress.total:
             if self.lines.first is None and progress.done:
                 self.lines.first = (now, progress.done)
             line = self.lines._line(progress, now)

@@ -12,7 +12,7 @@ from rich.markup import escape
 from pdray.cli.output import console, print_json, shown, stderr, table
 from pdray.config import load
 from pdray.errors import UsageError
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 
 if TYPE_CHECKING:
     from pdray.catalog.copying import Copied

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from pdray.cli.output import console, print_json, stderr
 from pdray.errors import UsageError
@@ -32,17 +33,23 @@ def run_train_builtin(
     minutes: float | None,
     steps: int | None,
     threads: int | None,
+    captioner: bool,
     as_json: bool,
 ) -> None:
     """The command `models train-builtin`."""
-    from pdray.training.builtin import Progress, train_builtin
 
-    def told(progress: Progress) -> None:
+    def told(progress: object) -> None:
         sys.stderr.write(f"{progress}\n")
 
-    figures = train_builtin(
-        out, seed=seed, steps=steps, minutes=minutes, threads=threads, on_progress=told
-    )
+    limits: dict[str, Any] = {"steps": steps, "minutes": minutes, "threads": threads}
+    if captioner:
+        from pdray.training.captioning import train_captioner
+
+        figures = train_captioner(out, seed=seed, on_progress=told, **limits)
+    else:
+        from pdray.training.builtin import train_builtin
+
+        figures = train_builtin(out, seed=seed, on_progress=told, **limits)
     if as_json:
         print_json(figures)
     else:

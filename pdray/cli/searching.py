@@ -19,15 +19,16 @@ from pdray.images.errors import ImageError
 from pdray.images.examine import decode_pixels
 from pdray.index.filters import Filter
 from pdray.ingest.maintain import serving
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.records import Hit
 from pdray.search.query import Answer, Query, Towers, search, search_many
+from pdray.search.vocabulary import Vocabulary
 from pdray.serve.reaching import reach
 
 if TYPE_CHECKING:
     from pdray.models.encoder import DualEncoder
 
-_MOST_VALUES = 10_000  # of a field, such as folders, that a name is looked for among
+_MOST_VALUES = 1_000_000  # of a field, such as folders: all of them, short of a fault
 
 
 def run_search(
@@ -92,7 +93,7 @@ def towers(settings: Settings, catalog: Catalog, wanted: list[Query]) -> Iterato
             encode_image=lambda data: _encode_image(encoder(), data),
             find=lambda vector, limit, where: index.search(vector, limit=limit, where=where),
             browse=lambda limit, where: index.browse(where, limit=limit),
-            values=cache(lambda field: index.facet(field, scope, limit=_MOST_VALUES)),
+            values=cache(lambda field: Vocabulary(index.facet(field, scope, limit=_MOST_VALUES))),
             scope=settings.collection,
         )
 
@@ -113,12 +114,14 @@ def show(answer: Answer) -> None:
     if not answer.hits:
         console.print("Nothing found.")
         return
-    rows = table(">rank", ">score", "image", ">pixels", "date")
+    told = any(hit.caption for hit in answer.hits)
+    rows = table(">rank", ">score", "image", ">pixels", "date", *(["caption"] if told else []))
     for hit in answer.hits:
         size = f"{hit.width}×{hit.height}" if hit.width else ""
         taken = (hit.taken_at or "")[:10]
         score = f"{hit.score:.3f}" if hit.score else ""  # conditions alone have none
-        rows.add_row(str(hit.rank), score, escape(shown(hit.uri)), size, taken)
+        words = [escape(hit.caption or "")] if told else []
+        rows.add_row(str(hit.rank), score, escape(shown(hit.uri)), size, taken, *words)
     console.print(rows)
     took = answer.took_ms
     console.print(f"[dim]encode {took['encode']:.0f} ms, index {took['index']:.1f} ms[/]")

@@ -19,8 +19,8 @@ from pdray.cli.interrupt import interruptible
 from pdray.cli.output import console, stderr
 from pdray.config import load
 from pdray.ingest.control import Control
+from pdray.ingest.current import Options
 from pdray.ingest.report import Report
-from pdray.ingest.run import Options
 from pdray.ingest.watching import Watch, check
 
 _TICK = 0.25

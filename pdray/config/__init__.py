@@ -1,19 +1,22 @@
 """One frozen settings tree: file < environment < flags."""
 
+from pdray.config.listing import Row, describe, secrets_among, settings_by_name
 from pdray.config.loading import environment_of, load
 from pdray.config.secret import Secret
 from pdray.config.settings import (
+    DEFAULT_CAPTIONER,
     DEFAULT_MODEL,
+    CaptionSettings,
     IngestSettings,
     QdrantSettings,
-    Row,
     Settings,
     SourceSettings,
-    describe,
 )
 
 __all__ = [
+    "DEFAULT_CAPTIONER",
     "DEFAULT_MODEL",
+    "CaptionSettings",
     "IngestSettings",
     "QdrantSettings",
     "Row",
@@ -23,4 +26,6 @@ __all__ = [
     "describe",
     "environment_of",
     "load",
+    "secrets_among",
+    "settings_by_name",
 ]

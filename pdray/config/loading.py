@@ -12,12 +12,18 @@ from typing import Any
 import platformdirs
 
 from pdray.config.kinds import URL
+from pdray.config.listing import secrets_among, settings_by_name
 from pdray.config.secret import Secret
-from pdray.config.settings import SECTIONS, Settings, settings_by_name
+from pdray.config.settings import SECTIONS, Settings
 from pdray.errors import UsageError
 
 FILE_NAME = "pdray.toml"
 _TESTS = "PDRAY_TEST_"  # variables that the tests read themselves
+# Each may also stand in a file that PDRAY_<NAME>_FILE names, as containers are given them. Qdrant's
+# key has a setting for that, which the settings file knows too.
+_SECRETS = [
+    name for name in secrets_among(settings_by_name()) if f"{name}_file" not in settings_by_name()
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +117,16 @@ def _flatten(document: Mapping[str, Any]) -> Iterator[tuple[str, str, object]]:
 
 def _environment_layer(environ: Mapping[str, str], here: Path) -> _Layer:
     where = {name: f"PDRAY_{name.upper()}" for name in settings_by_name()}
-    _refuse_unknown(environ, {*where.values(), "PDRAY_CONFIG"})
+    files = {name: f"{where[name]}_FILE" for name in _SECRETS}
+    _refuse_unknown(environ, {*where.values(), *files.values(), "PDRAY_CONFIG"})
     if not environ.get(where["ray_address"]):
         where["ray_address"] = "RAY_ADDRESS"  # what `ray job submit` sets
-    values = {name: environ[key] for name, key in where.items() if environ.get(key)}
+    values: dict[str, object] = {
+        name: _read_secret(here / environ[key], key)
+        for name, key in files.items()
+        if environ.get(key)
+    }
+    values |= {name: environ[key] for name, key in where.items() if environ.get(key)}
     return _Layer(values, here, True, where)
 
 
@@ -149,18 +161,18 @@ def _apply(layer: _Layer, values: dict[str, Any]) -> None:
     if "qdrant_api_key" in layer.values:
         values.pop("qdrant_api_key_file", None)
     elif "qdrant_api_key_file" in layer.values:
-        values["qdrant_api_key"] = _read_key(values["qdrant_api_key_file"], layer)
+        path, where = values["qdrant_api_key_file"], layer.where["qdrant_api_key_file"]
+        values["qdrant_api_key"] = Secret(_read_secret(path, where))
 
 
-def _read_key(path: Path, layer: _Layer) -> Secret:
-    where = layer.where["qdrant_api_key_file"]
+def _read_secret(path: Path, where: str) -> str:
     try:
         text = path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError):
         raise UsageError(f"{where} names {path}, which can't be read as text.") from None
     if not text:
-        raise UsageError(f"{where} names {path}, which is empty; write the key into it.")
-    return Secret(text)
+        raise UsageError(f"{where} names {path}, which is empty; write the secret into it.")
+    return text
 
 
 def _build(values: dict[str, Any], here: Path) -> Settings:

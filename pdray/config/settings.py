@@ -1,9 +1,8 @@
 """Every setting of pdray, in one frozen tree, each with its kind and its description."""
 
-from dataclasses import MISSING, Field, dataclass, field, fields
-from functools import cache
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, get_type_hints
+from typing import Annotated, Any, Literal
 
 from pdray.config.kinds import (
     PATH,
@@ -21,6 +20,7 @@ from pdray.config.kinds import (
 from pdray.config.secret import Secret
 
 DEFAULT_MODEL = "openai/clip-vit-base-patch32"
+DEFAULT_CAPTIONER = "Salesforce/blip-image-captioning-base"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,34 @@ class QdrantSettings:
             "none",
         ),
     ] = ""
+    attempts: Annotated[
+        int, About(whole(1, 100), "Tries of one request while the server is busy or away.")
+    ] = 7
+    images: Annotated[
+        int,
+        About(
+            whole(1),
+            "Images that a new collection is meant for; the rest of its layout follows from it.",
+        ),
+    ] = 100_000
+    shards: Annotated[
+        int | None, About(whole(1, 10_000), "Its shards; at least one a node.", "by images")
+    ] = None
+    replicas: Annotated[int, About(whole(1, 100), "Copies of each shard, on as many nodes.")] = 1
+    write_consistency: Annotated[
+        int, About(whole(1, 100), "Copies that must have a write before it counts.")
+    ] = 1
+    quantisation: Annotated[
+        Literal["auto", "none", "int8", "binary"],
+        About(
+            choice("auto", "none", "int8", "binary"),
+            "Smaller copies of the vectors, kept in memory and searched first; auto: by images.",
+        ),
+    ] = "auto"
+    memory: Annotated[
+        Literal["auto", "ram", "disk"],
+        About(choice("auto", "ram", "disk"), "Where whole vectors lie; auto: by images."),
+    ] = "auto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +156,31 @@ class IngestSettings:
     watch_seconds: Annotated[
         float, About(SECONDS, "Time between two looks of `pdray index --watch`.")
     ] = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptionSettings:
+    """Which model describes images, and when."""
+
+    index: Annotated[
+        bool, About(SWITCH, "Whether indexing describes images too, as with --captions.")
+    ] = False
+    model: Annotated[
+        str | None,
+        About(
+            TEXT,
+            "Captioner: a BLIP by hub name or folder, builtin, or package.module:Class.",
+            f"the collection's own, else {DEFAULT_CAPTIONER}",
+        ),
+    ] = None
+    beams: Annotated[
+        int, About(whole(1, 32), "Captions weighed against each other; 1: the first that comes.")
+    ] = 1
+    longest: Annotated[int, About(whole(1, 512), "Most tokens of a caption.")] = 40
+    workers: Annotated[
+        int | None,
+        About(whole(1), "Processes of `pdray caption` that run the captioner.", "by the machine"),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,6 +297,7 @@ class Settings:
     ]
     qdrant: QdrantSettings = field(default_factory=QdrantSettings)
     ingest: IngestSettings = field(default_factory=IngestSettings)
+    captions: CaptionSettings = field(default_factory=CaptionSettings)
     sources: SourceSettings = field(default_factory=SourceSettings)
     serve: ServeSettings = field(default_factory=ServeSettings)
 
@@ -251,65 +305,7 @@ class Settings:
 SECTIONS: dict[str, type[Any]] = {
     "qdrant": QdrantSettings,
     "ingest": IngestSettings,
+    "captions": CaptionSettings,
     "sources": SourceSettings,
     "serve": ServeSettings,
 }
-
-
-class Setting(NamedTuple):
-    """One leaf of the tree. `section` is None at the top."""
-
-    section: str | None
-    field: str
-    about: About
-    default: Any
-
-    @property
-    def key(self) -> str:
-        """As the file names it: "collection", "qdrant.url"."""
-        return f"{self.section}.{self.field}" if self.section else self.field
-
-
-class Row(NamedTuple):
-    """One line of the settings table."""
-
-    key: str
-    environment: str
-    default: str
-    values: str
-    description: str
-
-
-@cache
-def settings_by_name() -> dict[str, Setting]:
-    """Every setting by its flat name ("qdrant_url"), which flags and environment go by."""
-    found = {
-        f.name: _setting(None, Settings, f) for f in fields(Settings) if f.name not in SECTIONS
-    }
-    for section, kind in SECTIONS.items():
-        found |= {f"{section}_{f.name}": _setting(section, kind, f) for f in fields(kind)}
-    return found
-
-
-def _setting(section: str | None, kind: type[Any], leaf: Field[Any]) -> Setting:
-    about = get_type_hints(kind, include_extras=True)[leaf.name].__metadata__[0]
-    default = None if leaf.default is MISSING else leaf.default
-    return Setting(section, leaf.name, about, default)
-
-
-def describe() -> list[Row]:
-    """The settings table, in the order of the tree."""
-    return [
-        Row(
-            setting.key,
-            f"PDRAY_{name.upper()}",
-            setting.about.default or _in_words(setting.default),
-            setting.about.kind.words,
-            setting.about.description,
-        )
-        for name, setting in settings_by_name().items()
-    ]
-
-
-def _in_words(default: object) -> str:
-    return str(default).lower() if isinstance(default, bool) else str(default)

@@ -1,6 +1,6 @@
 """What pdray learns from the bytes of one image, in one decode."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,12 +41,13 @@ def examine(
     thumbnail_side: int = THUMBNAIL_SIDE,
     max_pixels: int = MAX_PIXELS,
     resize: Resize | None = None,
-    pixels: bool = True,
+    wanted: Container[str] | None = None,
 ) -> Examined:
     """Everything about one image: hashes, size, metadata, thumbnail, pixels for each preprocessing.
 
-    Without `pixels` none are made, but the decode is the same: hash and thumbnail depend on the
-    bytes and the preprocessings only, whatever is known of the content already.
+    `wanted` are the pixel keys of those preprocessings whose pixels are made (None: all). The
+    decode is the same: hash and thumbnail depend on the bytes and the preprocessings only,
+    whatever is known of the content already.
     `resize` takes Pillow's place where it can. The first frame or page counts. Raises ImageError;
     damaged metadata never costs the image. Depends on nothing but its arguments and may run in
     several threads.
@@ -54,7 +55,7 @@ def examine(
     image, name = open_header(data, max_pixels)
     picture = decode(image, name, data, preprocessings, thumbnail_side)
     thumbnail = thumbnail_image(picture, thumbnail_side, resize)
-    wanted = preprocessings if pixels else ()
+    rules = [rule for rule in preprocessings if wanted is None or rule.pixel_key in wanted]
     return Examined(
         content_id=content_id(data),
         phash=phash(thumbnail),
@@ -63,7 +64,7 @@ def examine(
         format=name,
         metadata=read_metadata(image),
         thumbnail=encode(thumbnail),
-        pixels={rule.pixel_key: model_pixels(picture, rule, resize) for rule in wanted},
+        pixels={rule.pixel_key: model_pixels(picture, rule, resize) for rule in rules},
     )
 
 

@@ -42,7 +42,10 @@ class Connection:
             )
         status = error.status_code if isinstance(error, UnexpectedResponse) else None
         if status in (401, 403):
-            return f"The Qdrant server at {self.place} refused the API key: check it."
+            return (
+                f"The Qdrant server at {self.place} refused the API key: check it, and that it may "
+                "write."
+            )
         if status == 404:
             return (
                 f"The index was removed from the Qdrant server at {self.place} meanwhile: start "
@@ -82,7 +85,7 @@ def connect(target: IndexTarget, retry: Retry | None = None) -> Connection:
             verify=verify,
             check_compatibility=False,  # a request of its own, outside our retry
         )
-    return Connection(client, target.place, retry)
+    return Connection(client, target.place, retry or Retry(target.attempts))
 
 
 def pause_of(error: Exception) -> float | None:

@@ -31,7 +31,7 @@ from pdray.index.ledger import Ledger
 from pdray.index.ordered import browse
 from pdray.index.owner import own
 from pdray.index.points import MACHINE_KEYS, Point, split_library_keys
-from pdray.index.protocol import Found, Payload, Stored, Wanted
+from pdray.index.protocol import Found, Payload, Stored, Wanted, found, listed
 from pdray.index.schema import ACORN_UP_TO, EXACT_UP_TO, HNSW_EF
 from pdray.index.target import IndexTarget
 from pdray.index.vectors import checked, checked_query, distinct
@@ -108,8 +108,8 @@ class EdgeIndex:
         """See Index."""
         given, gone = split_library_keys(keys)
         with self._writing, self._saying("write to"):
-            found = self._shard.retrieve(list(ids), False, False)
-            known = [record.id for record in found]
+            there = self._shard.retrieve(list(ids), False, False)
+            known = [record.id for record in there]
             if known and given:
                 self._shard.update(edge.UpdateOperation.set_payload(known, given))
             if known and gone:
@@ -135,7 +135,7 @@ class EdgeIndex:
                     with_payload=True,
                 )
             )
-        return [Found(str(hit.id), hit.score, hit.payload or {}) for hit in hits]
+        return found(hits)
 
     def search_many(self, wanted: Sequence[Wanted]) -> list[list[Found]]:
         """See Index."""
@@ -179,7 +179,7 @@ class EdgeIndex:
                     order_by=by,
                 )
             )
-        return [Found(str(record.id), 0.0, record.payload or {}) for record in records]
+        return listed(records)
 
     def facet(
         self, field: str, where: Filter | None = None, *, limit: int = 1000
@@ -194,7 +194,7 @@ class EdgeIndex:
         """See Index."""
         with self._saying("read"):
             records = self._shard.retrieve(list(ids), True, with_vectors)
-        found = {
+        stored = {
             str(record.id): Stored(
                 str(record.id),
                 record.payload or {},
@@ -202,7 +202,7 @@ class EdgeIndex:
             )
             for record in records
         }
-        return [found[point] for point in ids if point in found]
+        return [stored[point] for point in ids if point in stored]
 
     def scroll(
         self, collection: str | None = None, fields: Sequence[str] | None = None

@@ -15,17 +15,13 @@ from pdray.index.filters import (
     Near,
     Range,
     Words,
+    composed,
 )
 
 
 def translate(where: Filter | None) -> Any:
     """The `qdrant_edge.Filter`, or None where everything matches."""
-    if where is None or not (where.conditions() or where.must_not):
-        return None
-    return edge.Filter(
-        must=[_condition(each) for each in where.conditions()] or None,
-        must_not=[_condition(each) for each in where.must_not] or None,
-    )
+    return composed(where, _condition, edge.Filter)
 
 
 def _condition(each: Condition) -> Any:

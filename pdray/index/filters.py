@@ -4,9 +4,9 @@ A condition on a list field (`folders`, `keywords`) holds where any element fulf
 lacks the field fulfils no condition on it, so it passes a `must_not`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from pdray.index.points import instant
 
@@ -117,6 +117,23 @@ class Filter:
         if self.collection is None:
             return self.must
         return (Equals("collection", self.collection), *self.must)
+
+
+Whole = TypeVar("Whole")
+
+
+def composed(
+    where: Filter | None, translate: Callable[[Condition], Any], whole: Callable[..., Whole]
+) -> Whole | None:
+    """A filter in other words: `translate` says a condition in them, `whole` puts them together as
+    `must` and `must_not`. None where everything matches.
+    """
+    if where is None or not (where.conditions() or where.must_not):
+        return None
+    return whole(
+        must=[translate(each) for each in where.conditions()] or None,
+        must_not=[translate(each) for each in where.must_not] or None,
+    )
 
 
 BY_DATE = "taken_at"

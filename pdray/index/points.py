@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
@@ -47,6 +47,7 @@ MACHINE_KEYS = frozenset(
         "keywords",
         "rating",
         "caption",
+        "caption_by",
         "text",
         "thumb",
     }
@@ -66,21 +67,30 @@ class Point:
     payload: dict[str, Any]
 
 
-def payload(collection: str, record: ImageRecord) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A caption that a model made, and the model's name."""
+
+    caption: str
+    by: str
+
+
+def payload(collection: str, record: ImageRecord, derived: Derived | None = None) -> dict[str, Any]:
     """The machine keys of one live row. A key whose value is unknown is absent, never None.
 
     `folders` holds the parent and every ancestor (see `folders`), so one equality filters a whole
     tree. `taken_at` is RFC 3339 in UTC, where a time without zone is taken as UTC; `taken_local`
     is what the camera wrote. `camera` is make and model, lower-case, without saying the make twice.
-    `text` is all that is said of the image, for words to match. `location` is {"lon", "lat"} in
-    degrees. `thumb` is {"pack", "offset", "length"}.
+    `caption` is what the image's source says, else the derived one, and then `caption_by` names the
+    model. `text` is all that is said of the image, by either, for words to match. `location` is
+    {"lon", "lat"} in degrees. `thumb` is {"pack", "offset", "length"}.
     """
     found: dict[str, Any] = {
         "collection": collection,
         "uri": record.uri,
         "folders": list(folders(record.uri)),
         "name": (name := unquote(record.uri.rsplit("/", 1)[-1])),
-        "text": _text(name, record.metadata),
+        "text": _text(name, record.metadata, derived),
         "version": record.version,
         "seq": record.seq,
         "content_id": record.content_id,
@@ -91,7 +101,9 @@ def payload(collection: str, record: ImageRecord) -> dict[str, Any]:
         **_shape(record.width, record.height),
         **_metadata(record.metadata),
     }
-    kept = {key: _storable(value) for key, value in found.items()}
+    if derived and not record.metadata.caption:
+        found |= {"caption": derived.caption, "caption_by": derived.by}
+    kept = {key: _storable(value) for key, value in found.items() if value is not None}
     return {key: value for key, value in kept.items() if value is not None}
 
 
@@ -127,12 +139,14 @@ def _shape(width: int | None, height: int | None) -> dict[str, Any]:
     return {"width": width, "height": height, "pixels": width * height, "orientation": turned}
 
 
+# Metadata that is stored as it is. Not through asdict, which takes as long as all the rest.
+_TURNED = {"taken_at", "latitude", "longitude", "keywords", "extra"}
+_PLAIN = tuple(field.name for field in fields(Metadata) if field.name not in _TURNED)
+
+
 def _metadata(data: Metadata) -> dict[str, Any]:
-    plain = asdict(data)
-    for key in ("taken_at", "latitude", "longitude", "keywords", "extra"):
-        del plain[key]
     return {
-        **plain,
+        **{name: getattr(data, name) for name in _PLAIN},
         "taken_at": instant(data.taken_at),
         "taken_local": data.taken_at,
         "camera": _camera(data.camera_make, data.camera_model),
@@ -141,8 +155,10 @@ def _metadata(data: Metadata) -> dict[str, Any]:
     }
 
 
-def _text(name: str, data: Metadata) -> str:
+def _text(name: str, data: Metadata, derived: Derived | None) -> str:
     parts = [name.rpartition(".")[0] or name, data.title, data.description, data.caption]
+    if derived:
+        parts.append(derived.caption)
     return "\n".join(part for part in (*parts, *data.keywords) if part)
 
 
@@ -177,7 +193,9 @@ def _location(latitude: float | None, longitude: float | None) -> dict[str, floa
 
 
 def _thumb(thumbnail: Thumbnail | None) -> dict[str, Any] | None:
-    return None if thumbnail is None else asdict(thumbnail)
+    if thumbnail is None:
+        return None
+    return {"pack": thumbnail.pack, "offset": thumbnail.offset, "length": thumbnail.length}
 
 
 def _storable(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """What every index can do. Edge and server behave alike: one test body runs over both."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -33,6 +33,16 @@ class Stored:
     id: str
     payload: Payload
     vector: NDArray[np.float32] | None = None
+
+
+def found(hits: Iterable[Any]) -> list[Found]:
+    """What a query of Qdrant's found, from the objects of either implementation."""
+    return [Found(str(hit.id), hit.score, hit.payload or {}) for hit in hits]
+
+
+def listed(records: Iterable[Any]) -> list[Found]:
+    """The same of a scroll, whose records have no score."""
+    return [Found(str(record.id), 0.0, record.payload or {}) for record in records]
 
 
 class Index(Protocol):

@@ -18,10 +18,11 @@ from pdray.index.filters import NEWEST, Filter, Order, Spot, by_count
 from pdray.index.ledger import Ledger
 from pdray.index.ordered import browse
 from pdray.index.points import Point, split_library_keys
-from pdray.index.protocol import Found, Payload, Stored, Wanted
+from pdray.index.protocol import Found, Payload, Stored, Wanted, found, listed
 from pdray.index.schema import ACORN_UP_TO, EXACT_UP_TO, HNSW_EF
 from pdray.index.server_collection import (
     checked_uid,
+    compare,
     create,
     drop_others,
     index_payload,
@@ -104,44 +105,42 @@ class ServerIndex:
         exact: bool = False,
     ) -> list[Found]:
         """See Index."""
-        query = checked_query(vector, self._dim)
         condition = translate(where)
         params = self._params(condition, limit, exact)
-        answer = self._line.call(
-            lambda client: client.query_points(
-                self._name,
-                query=query,
-                query_filter=condition,
-                limit=limit,
-                search_params=params,
-                with_payload=True,
-            )
-        )
-        return [Found(str(hit.id), hit.score, hit.payload or {}) for hit in answer.points]
+        [answer] = self._ask([self._request(vector, limit, condition, params)])
+        return answer
 
     def search_many(self, wanted: Sequence[Wanted]) -> list[list[Found]]:
         """See Index. Nothing is counted first, which would be a request each: where few points
         match, the server scans them by itself.
         """
-        requests = [
-            models.QueryRequest(
-                query=checked_query(vector, self._dim),
-                filter=translate(where),
-                limit=limit,
-                params=_walk(translate(where), limit),
-                with_payload=True,
-            )
-            for vector, limit, where in wanted
-        ]
-        if not requests:
-            return []
+        requests = []
+        for vector, limit, where in wanted:
+            condition = translate(where)
+            requests.append(self._request(vector, limit, condition, _walk(condition, limit)))
+        return self._ask(requests) if requests else []
+
+    def _request(
+        self,
+        vector: NDArray[np.float32],
+        limit: int,
+        condition: models.Filter | None,
+        params: models.SearchParams,
+    ) -> models.QueryRequest:
+        return models.QueryRequest(
+            query=checked_query(vector, self._dim),
+            filter=condition,
+            limit=limit,
+            params=params,
+            with_payload=True,
+        )
+
+    def _ask(self, requests: list[models.QueryRequest]) -> list[list[Found]]:
+        """One request over the network, however many are in it."""
         answers = self._line.call(
             lambda client: client.query_batch_points(self._name, requests=requests)
         )
-        return [
-            [Found(str(hit.id), hit.score, hit.payload or {}) for hit in answer.points]
-            for answer in answers
-        ]
+        return [found(answer.points) for answer in answers]
 
     def _params(
         self, condition: models.Filter | None, limit: int, exact: bool
@@ -183,7 +182,7 @@ class ServerIndex:
                 with_payload=True,
             )
         )
-        return [Found(str(record.id), 0.0, record.payload or {}) for record in records]
+        return listed(records)
 
     def facet(
         self, field: str, where: Filter | None = None, *, limit: int = 1000
@@ -198,7 +197,7 @@ class ServerIndex:
 
     def retrieve(self, ids: Sequence[str], with_vectors: bool = False) -> list[Stored]:
         """See Index."""
-        found: dict[str, Stored] = {}
+        stored: dict[str, Stored] = {}
         for start in range(0, len(ids), _PAGE):
             asked = list(ids[start : start + _PAGE])
             for record in self._line.call(
@@ -207,8 +206,8 @@ class ServerIndex:
                 )
             ):
                 vector = np.asarray(record.vector, np.float32) if with_vectors else None
-                found[str(record.id)] = Stored(str(record.id), record.payload or {}, vector)
-        return [found[point] for point in ids if point in found]
+                stored[str(record.id)] = Stored(str(record.id), record.payload or {}, vector)
+        return [stored[point] for point in ids if point in stored]
 
     def scroll(
         self, collection: str | None = None, fields: Sequence[str] | None = None
@@ -273,10 +272,11 @@ def open_server(line: Connection, target: IndexTarget, space: str, dim: int) -> 
     alias = f"{target.prefix}pdray-{space}"
     name = serving(line, alias)
     if name is None:
-        uid = create(line, alias, space, dim)
+        uid = create(line, alias, space, dim, target.layout)
         point_at(line, alias, named(alias, uid))
         name = serving(line, alias) or named(alias, uid)
     uid = checked_uid(line, name, space, dim)
+    compare(line, name, target.layout)
     index_payload(line, name)
     return ServerIndex(line, alias, dim, ledger_of(target, space, uid))
 
@@ -293,7 +293,7 @@ def rebuild_server(
     alias = f"{target.prefix}pdray-{space}"
     try:
         drop_others(line, target, alias, space, keep=serving(line, alias))
-        uid = create(line, alias, space, dim)
+        uid = create(line, alias, space, dim, target.layout)
         name = named(alias, uid)
         index_payload(line, name)
         ledger = ledger_of(target, space, uid)

@@ -5,10 +5,13 @@ from typing import Any
 
 from qdrant_client import models
 
+from pdray import log
 from pdray.errors import IndexUnavailable
 from pdray.index.connection import Connection
+from pdray.index.layout import Layout
 from pdray.index.ledger import Ledger
 from pdray.index.schema import FORMAT, PAYLOAD_INDEXES, FieldType
+from pdray.index.server_layout import differences, vectors
 from pdray.index.target import IndexTarget
 
 MARKER = "pdray"  # the key of our marker in the collection's metadata
@@ -25,21 +28,23 @@ def serving(line: Connection, alias: str) -> str | None:
     return next((each.collection_name for each in aliases if each.alias_name == alias), None)
 
 
-def create(line: Connection, alias: str, space: str, dim: int) -> str:
+def create(line: Connection, alias: str, space: str, dim: int, layout: Layout) -> str:
     """Makes an empty collection with a new uid, not yet behind the alias; returns the uid."""
     uid = uuid.uuid4().hex[:12]
     name = named(alias, uid)
-    vectors = models.VectorParams(
-        size=dim,
-        distance=models.Distance.COSINE,
-        datatype=models.Datatype.FLOAT16,  # as the catalog has them
-    )
     marker = {MARKER: {"format": FORMAT, "space": space, "uid": uid, "dim": dim}}
 
     def make(client: Any) -> None:
         # An attempt whose answer was lost has made it already.
         if not client.collection_exists(name):
-            client.create_collection(name, vectors_config=vectors, metadata=marker)
+            client.create_collection(
+                name,
+                vectors_config=vectors(layout, dim),
+                shard_number=layout.shards,
+                replication_factor=layout.replicas,
+                write_consistency_factor=layout.write_consistency,
+                metadata=marker,
+            )
 
     line.call(make)
     return uid
@@ -76,6 +81,19 @@ def checked_uid(line: Connection, name: str, space: str, dim: int) -> str:
             "run `pdray rebuild` to make it anew."
         )
     return str(marker["uid"])
+
+
+def compare(line: Connection, name: str, layout: Layout) -> None:
+    """Warns where a collection is not as the settings say: no server changes that by itself."""
+    params = line.call(lambda client: client.get_collection(name)).config.params
+    if found := ", ".join(differences(params, layout)):
+        log.get("index").warning(
+            "The collection %s on the Qdrant server at %s is not as the settings say: it has %s. "
+            "It works as it is; `pdray rebuild` makes it anew.",
+            name,
+            line.place,
+            found,
+        )
 
 
 def index_payload(line: Connection, name: str) -> None:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pdray.index.layout import Layout
+
 
 @dataclass(frozen=True, slots=True)
 class IndexTarget:
@@ -13,6 +15,7 @@ class IndexTarget:
     private authority; `verify=False` trusts any certificate. `timeout` is seconds a request.
     A `url` without a port means Qdrant's own, 6333. `label` says in the owner file what this
     process is, where its command line does not. `prefix` leads the names on a shared server.
+    `attempts` are tries of one request; `layout` is how a new collection is made.
     """
 
     state_dir: Path
@@ -24,6 +27,8 @@ class IndexTarget:
     timeout: float = 30.0
     prefix: str = ""
     label: str | None = None
+    attempts: int = 7
+    layout: Layout = field(default_factory=Layout)
 
     @property
     def place(self) -> str:

@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import ray
 import ray.data
+from numpy.typing import NDArray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pdray.catalog.units import Unit
@@ -28,8 +29,9 @@ from pdray.catalog.view import KnownContents
 from pdray.errors import PdrayError
 from pdray.index.target import IndexTarget
 from pdray.ingest.control import Control, signals_kept
+from pdray.ingest.describing import Described, Describer
 from pdray.ingest.gate import Gate
-from pdray.ingest.placement import COMMIT_CPUS, EMBED_CPUS, Placement
+from pdray.ingest.placement import CAPTION_CPUS, COMMIT_CPUS, EMBED_CPUS, Placement
 from pdray.ingest.projecting import Projecting
 from pdray.ingest.sight import Landmarks, blind, landmarks
 from pdray.ingest.stages import (
@@ -37,9 +39,11 @@ from pdray.ingest.stages import (
     Decoded,
     Job,
     Worker,
+    build_describer,
     build_encoder,
     commit,
     decode,
+    describe,
     embed,
 )
 
@@ -64,22 +68,48 @@ class Cluster:
         units: Iterable[Unit],
         placement: Placement,
         control: Control,
+        described: KnownContents | None = None,
     ) -> Generator[Committed]:
         """Streams units through the cluster; yields each as it is committed, in any order.
 
         While the control is paused no unit begins; once it is cancelled none does any more.
         """
+        contents = [known, described or KnownContents.none()]
+        build = _on_gpus if placement.gpus else _on_cpus
+        yield from self._waves(job, contents, units, placement, control, build)
+
+    def describe(
+        self, job: Job, units: Iterable[Unit], placement: Placement, control: Control
+    ) -> Generator[Described]:
+        """The same for units of which only captions are wanted."""
+        yield from self._waves(job, [], units, placement, control, _describing)
+
+    def _waves(
+        self,
+        job: Job,
+        contents: list[KnownContents],
+        units: Iterable[Unit],
+        placement: Placement,
+        control: Control,
+        build: Callable[..., Any],
+    ) -> Generator[Any]:
         _quiet()
         gate = _open_gate()
         # In a list, so that each process fetches it itself, uncopied. The driver holds it so long.
-        shared = (job, [ray.put(known)], gate, landmarks(job))
+        shared = (job, [ray.put(known) for known in contents], gate, landmarks(job))
         stream = iter(units)
         with control.told(lambda state: gate.turn.remote(state)):
             while not control.cancelled and (wave := list(islice(stream, _WAVE))):
                 rows = [{"value": pickle.dumps(unit)} for unit in wave]
                 dataset = ray.data.from_items(rows, override_num_blocks=len(rows))
-                build = _on_gpus if placement.gpus else _on_cpus
                 yield from _committed(build(dataset, shared, placement))
+
+    def gpu_memory(self) -> int | None:
+        """Bytes of a GPU of the cluster; None where torch sees none there."""
+        from pdray.models.precision import gpu_memory  # torch takes seconds to import
+
+        found: int | None = ray.get(ray.remote(gpu_memory).options(num_gpus=0.01).remote())
+        return found
 
     def projection(self, job: Job, target: IndexTarget) -> "Projection":
         """The index, written by a process of its own."""
@@ -150,12 +180,34 @@ def _quiet() -> None:
 
 
 def _on_cpus(dataset: Any, shared: tuple[Any, ...], placement: Placement) -> Any:
+    common: dict[str, Any] = {"batch_size": 1, "batch_format": "pyarrow"}
+    processed = dataset.map_batches(
+        _Prepare if placement.captioners else _Process,
+        fn_constructor_args=shared,
+        num_cpus=placement.encoder_cpus,
+        compute=ray.data.ActorPoolStrategy(size=placement.encoders),
+        **common,
+    )
+    if not placement.captioners:
+        return processed
+    return processed.map_batches(
+        _Finish,
+        fn_constructor_args=shared,
+        num_cpus=placement.captioner_cpus,
+        compute=ray.data.ActorPoolStrategy(size=placement.captioners),
+        **common,
+    )
+
+
+def _describing(dataset: Any, shared: tuple[Any, ...], placement: Placement) -> Any:
+    """Reading and describing in one process: a captioner takes so long that no core waits."""
     return dataset.map_batches(
-        _Process,
+        _Describing,
         fn_constructor_args=shared,
         batch_size=1,
         batch_format="pyarrow",
-        num_cpus=placement.encoder_cpus,
+        num_cpus=CAPTION_CPUS if placement.gpus else placement.encoder_cpus,
+        num_gpus=placement.encoder_gpus if placement.gpus else 0,
         compute=ray.data.ActorPoolStrategy(size=placement.encoders),
     )
 
@@ -178,6 +230,15 @@ def _on_gpus(dataset: Any, shared: tuple[Any, ...], placement: Placement) -> Any
         compute=pool(size=placement.encoders),
         **common,
     )
+    if placement.captioners:
+        embedded = embedded.map_batches(
+            _Describe,
+            fn_constructor_args=shared,
+            num_cpus=CAPTION_CPUS,
+            num_gpus=placement.encoder_gpus,
+            compute=pool(size=placement.captioners),
+            **common,
+        )
     return embedded.map_batches(
         _Commit,
         fn_constructor_args=shared,
@@ -187,7 +248,7 @@ def _on_gpus(dataset: Any, shared: tuple[Any, ...], placement: Placement) -> Any
     )
 
 
-def _committed(dataset: Any) -> Iterator[Committed]:
+def _committed(dataset: Any) -> Iterator[Any]:
     # Nothing is fetched ahead: a unit would be seen only when the next one is done, and a paused
     # run has no next one.
     for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
@@ -250,7 +311,7 @@ class _Process(_Stage):
     """All of a unit's work in one process."""
 
     def build(self, _: object) -> None:
-        self.worker = Worker(self.job, ray.get(self.known[0]))
+        self.worker = Worker(self.job, *ray.get(self.known))
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         return _row(_told(self.process, _value(batch)))
@@ -259,20 +320,86 @@ class _Process(_Stage):
         return self.worker.process(unit) if self.admitted() else None
 
 
+class _Prepare(_Process):
+    """All but captions and commit, in one process."""
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        found = _told(self.prepare, _value(batch))
+        if not isinstance(found, tuple):
+            return _row(found, views=_NOTHING)
+        decoded, vectors = found
+        decoded.pixels = decoded.pixels[:0]
+        views, decoded.views = decoded.views, decoded.views[:0]
+        return _row((decoded, vectors), views=pa.py_buffer(views))
+
+    def prepare(self, unit: Unit) -> Any:
+        return self.worker.prepare(unit) if self.admitted() else None
+
+
+class _Describe(_Stage):
+    """Captions of what was embedded."""
+
+    def build(self, _: object) -> None:
+        self.captioner = build_describer(self.job)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        value = _value(batch)
+        if not isinstance(value, tuple):
+            return _row(value)
+        decoded = value[0]
+        decoded.views = _array(batch, "views", len(decoded.undescribed), decoded.views)
+        said = _told(self.describe, decoded)
+        decoded.views = decoded.views[:0].copy()
+        return _row(said if isinstance(said, PdrayError) else self.then((*value, said)))
+
+    def describe(self, decoded: Decoded) -> Any:
+        if self.refusal is not None:
+            raise self.refusal
+        return describe(self.captioner, decoded)
+
+    def then(self, value: tuple[Any, ...]) -> Any:
+        return value
+
+
+class _Finish(_Describe):
+    """Captions and commit, in one process."""
+
+    def then(self, value: tuple[Any, ...]) -> Any:
+        return _told(lambda found: commit(self.job, *found), value)
+
+
+class _Describing(_Stage):
+    """Captions alone, of images that are read for them."""
+
+    def build(self, _: object) -> None:
+        self.describer = Describer(self.job, build_describer(self.job))
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        return _row(_told(self.process, _value(batch)))
+
+    def process(self, unit: Unit) -> Any:
+        return self.describer.process(unit) if self.admitted() else None
+
+
 class _Decode(_Stage):
     def build(self, _: object) -> None:
-        self.contents: KnownContents = ray.get(self.known[0])
+        self.contents: list[KnownContents] = ray.get(self.known)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         decoded = _told(self.decode, _value(batch))
         if not isinstance(decoded, Decoded):
-            return _row(decoded, pixels=pa.py_buffer(b""))
+            return _row(decoded, pixels=_NOTHING, views=_NOTHING)
         pixels, decoded.pixels = decoded.pixels, decoded.pixels[:0]
+        views, decoded.views = decoded.views, decoded.views[:0]
         # One copy, from our array into the block; the next stage reads it in place.
-        return _row(decoded, pixels=pa.py_buffer(np.ascontiguousarray(pixels)))
+        whole = np.ascontiguousarray(pixels)
+        return _row(decoded, pixels=pa.py_buffer(whole), views=pa.py_buffer(views))
 
     def decode(self, unit: Unit) -> Decoded | None:
-        return decode(self.job, self.contents, unit, None) if self.admitted() else None
+        if not self.admitted():
+            return None
+        known, described = self.contents
+        return decode(self.job, known, unit, None, described)
 
 
 class _Embed(_Stage):
@@ -281,14 +408,14 @@ class _Embed(_Stage):
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         decoded = _value(batch)
+        views = batch.column("views")[0].as_buffer()
         if not isinstance(decoded, Decoded):
-            return _row(decoded)
-        shape = (len(decoded.contents), *decoded.pixels.shape[1:])
-        raw = batch.column("pixels")[0].as_buffer()
-        decoded.pixels = np.frombuffer(raw, np.uint8).reshape(shape)
+            return _row(decoded, views=views)
+        decoded.pixels = _array(batch, "pixels", len(decoded.contents), decoded.pixels)
         vectors = _told(self.embed, decoded)
         decoded.pixels = decoded.pixels[:0].copy()
-        return _row(vectors if isinstance(vectors, PdrayError) else (decoded, vectors))
+        found = vectors if isinstance(vectors, PdrayError) else (decoded, vectors)
+        return _row(found, views=views)
 
     def embed(self, decoded: Decoded) -> Any:
         if self.refusal is not None:
@@ -301,10 +428,19 @@ class _Commit(_Stage):
         value = _value(batch)
         return _row(_told(self.commit, value) if isinstance(value, tuple) else value)
 
-    def commit(self, value: tuple[Decoded, Any]) -> Committed:
+    def commit(self, value: tuple[Any, ...]) -> Committed:
         if self.refusal is not None:
             raise self.refusal
         return commit(self.job, *value)
+
+
+_NOTHING = pa.py_buffer(b"")
+
+
+def _array(batch: pa.Table, name: str, rows: int, like: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A buffer that came beside the value, as an array of so many rows of this one's shape."""
+    raw = batch.column(name)[0].as_buffer()
+    return np.frombuffer(raw, np.uint8).reshape((rows, *like.shape[1:]))
 
 
 def _value(batch: pa.Table) -> Any:

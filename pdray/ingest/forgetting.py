@@ -154,6 +154,7 @@ def forget(
         _write_anew(stack, catalog, settings, target, found, ends, settle_seconds)
         catalog.store.prune("thumbs")
         catalog.store.prune("embeddings")
+        catalog.store.prune("captions")
     return found
 
 

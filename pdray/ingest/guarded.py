@@ -57,13 +57,13 @@ class Guard:
         *,
         thumbnail_side: int,
         max_pixels: int,
-        pixels: bool = True,
+        wanted: frozenset[str] | None = None,
     ) -> Examined | Failure:
         """As images.examine, except that nothing the image does can end this process."""
         options = {
             "thumbnail_side": thumbnail_side,
             "max_pixels": max_pixels,
-            "pixels": pixels,
+            "wanted": wanted,
         }
         with self._lock:
             return self._examine(uri, (data, rules, options))

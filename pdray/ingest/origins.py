@@ -1,13 +1,20 @@
-"""The sources of a run, opened as the settings say."""
+"""The sources of a run, opened as the settings say; or those of images that are indexed."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
+from pdray.catalog.units import Item
 from pdray.config import Settings
+from pdray.errors import PdrayError
+from pdray.records import Failure, ImageRef
 from pdray.sources.columns import Columns
 from pdray.sources.opening import open_source
 from pdray.sources.protocol import Source
 from pdray.sources.storage import Storage
+
+MEMBER = "!/"  # what stands between a shard and an image in it
 
 # s3fs repeats what botocore has repeated: 25 requests and 37 s for one object while a bucket
 # throttles. With these it is 10 requests, and the pauses between tries are our own.
@@ -46,3 +53,58 @@ def storage_of(settings: Settings) -> Storage:
         s3["secret"] = said.s3_secret.reveal()
     gs: dict[str, Any] = {"token": "anon"} if said.anonymous else {}
     return Storage({"s3": s3, "s3a": s3, "gs": gs, "gcs": gs}, said.private_hosts)
+
+
+@dataclass(frozen=True, slots=True)
+class Reachable:
+    """Items whose `source` counts in `sources`."""
+
+    sources: tuple[Source, ...]
+    items: list[Item]
+
+
+def reachable(settings: Settings, items: Sequence[Item]) -> tuple[Reachable, list[Failure]]:
+    """Sources for images that the catalog knows, wherever they came from, and what none reaches.
+
+    A shard is listed for where its images lie; one that is gone loses all of them.
+    """
+    sources: list[Source] = []
+    found: list[Item] = []
+    lost: list[Failure] = []
+    numbers: dict[str, int] = {}
+    for location, group in groupby(items, key=lambda item: _location(item.uri)):
+        some = list(group)
+        try:
+            if location not in numbers:
+                (source,) = open_sources(settings, [location])
+                numbers[location] = len(sources)
+                sources.append(source)
+            number = numbers[location]
+            places = _places(sources[number]) if MEMBER in some[0].uri else {}
+        except (OSError, PdrayError) as error:
+            lost += [Failure(item.uri, "read", "unreachable", str(error)) for item in some]
+            continue
+        for item in some:
+            place = places.get(item.uri, "" if not places else None)
+            if place is None:
+                lost.append(Failure(item.uri, "read", "gone", "It is no longer in its shard."))
+            else:
+                found.append(replace(item, source=number, place=place))
+    return Reachable(tuple(sources), found), lost
+
+
+def _location(uri: str) -> str:
+    """What to open to read an image: its shard, the machine's files, its bucket, or itself."""
+    shard, inside, _ = uri.partition(MEMBER)
+    if inside:
+        return shard
+    scheme, _, rest = uri.partition("://")
+    if scheme == "file":
+        return "file:///"
+    if scheme in ("s3", "s3a", "gs", "gcs"):
+        return f"{scheme}://{rest.partition('/')[0]}"
+    return uri
+
+
+def _places(source: Source) -> dict[str, str]:
+    return {entry.uri: entry.place for entry in source.list() if isinstance(entry, ImageRef)}

@@ -7,30 +7,33 @@ no live row carries its id.
 """
 
 from collections.abc import Collection
+from itertools import groupby
 
 import duckdb
 import numpy as np
 from numpy.typing import NDArray
 
+from pdray.catalog import captions
 from pdray.catalog.catalog import Catalog, Part
 from pdray.catalog.merging import inherits, is_merged
 from pdray.catalog.view import (
     KnownContents,
     carried,
     connect,
+    holding,
     known_contents,
     live_by_part,
     load_live,
     whole,
 )
 from pdray.index.opening import open_index
-from pdray.index.points import Point, payload
+from pdray.index.points import Derived, Point, payload
 from pdray.index.protocol import Index
 from pdray.index.target import IndexTarget
 from pdray.records import ImageRecord, ModelSpec
 
 _MARK_EVERY = 16  # parts; a mark flushes the index, and an unmarked part is only applied again
-_COLUMNS = ["uri", "seq", "status", "image_id"]
+_COLUMNS = ["uri", "seq", "status", "image_id", "content_id"]
 
 
 class Projector:
@@ -45,6 +48,7 @@ class Projector:
         self.lacking = 0
         self._unmarked: list[str] = []
         self._known: KnownContents | None = None
+        self._captions: dict[str, captions.Captions | None] = {}  # by collection
 
     @classmethod
     def open(cls, catalog: Catalog, target: IndexTarget, spec: ModelSpec) -> "Projector":
@@ -65,13 +69,14 @@ class Projector:
         return written
 
     def pending(self, collection: str) -> list[str]:
-        """Committed parts that the index has not applied, sorted."""
+        """Committed parts that the index has not applied, rows before captions, sorted."""
         return waiting(self.catalog, collection, self.index.ledger.applied())[0]
 
     def catch_up(self, collection: str) -> int:
         """Applies everything that is pending; returns the points written or removed."""
         self._mark()
         self.lacking, self._known = 0, None
+        self._captions.clear()
         pending, inherited = waiting(self.catalog, collection, self.index.ledger.applied())
         self._unmarked += inherited
         self._mark()
@@ -83,7 +88,39 @@ class Projector:
                 # Nothing was ever embedded by this model, so the index holds nothing to end.
                 self.lacking = whole(con)
                 return 0
-            return self._apply_all(con, pending)
+            described = captions.marked(pending)
+            rows = [name for name in pending if not name.startswith(f"{captions.FOLDER}/")]
+            changed = self._apply_all(con, rows)
+            changed += self._describe(con, collection, described, set(rows))
+            self._unmarked += [captions.mark(path, collection) for path in described]
+            self._mark()
+            return changed
+
+    def _describe(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        collection: str,
+        described: list[str],
+        fresh: Collection[str],
+    ) -> int:
+        """Writes the points of live rows anew whose contents these parts of captions describe; not
+        those of parts just applied, nor of the unit that made the captions: they have them.
+        """
+        changed = 0
+        for path in described:
+            try:
+                contents = captions.read(self.catalog, path)
+            except FileNotFoundError:
+                continue  # merged since: the new part is pending next
+            own = Catalog.part_path(collection, path.rsplit("/", 1)[-1].removesuffix(".parquet"))
+            found = holding(con, contents)
+            for part, rows in groupby(found, key=lambda row: row[0]):
+                if part == own or part in fresh:
+                    continue
+                keys = {(uri, seq) for _, uri, seq in rows}
+                read = self.catalog.read_part(part)
+                changed += self._upsert(read, [r for r in read.records if (r.uri, r.seq) in keys])
+        return changed
 
     def _apply_all(self, con: duckdb.DuckDBPyConnection, pending: list[str]) -> int:
         changed = 0
@@ -110,14 +147,32 @@ class Projector:
         if not rows:
             return 0
         vectors = self._vectors(part, rows)
+        said = self._said(part, rows)
         points = [
-            Point(str(r.image_id), vectors[str(r.content_id)], payload(part.collection, r))
+            Point(
+                str(r.image_id),
+                vectors[str(r.content_id)],
+                payload(part.collection, r, said.get(str(r.content_id))),
+            )
             for r in rows
             if r.content_id in vectors
         ]
         if points:
             self.index.upsert(points)
         return len(points)
+
+    def _said(self, part: Part, rows: list[ImageRecord]) -> dict[str, Derived]:
+        """By content: what the captioner that the collection shows says."""
+        if part.collection not in self._captions:
+            by = captions.serving(self.catalog, part.collection)
+            held = captions.Captions(self.catalog, by) if by else None
+            self._captions[part.collection] = held
+        found = self._captions[part.collection]
+        if found is None:
+            return {}
+        unit = part.path.rsplit("/", 1)[-1].removesuffix(".parquet")
+        texts = found.of((str(row.content_id) for row in rows), own=unit)
+        return {content: Derived(text, found.spec.name) for content, text in texts.items()}
 
     def _vectors(self, part: Part, rows: list[ImageRecord]) -> dict[str, NDArray[np.float32]]:
         """By content: from the parts that the row part names, else from anywhere in the space."""
@@ -162,15 +217,15 @@ class Projector:
 def waiting(
     catalog: Catalog, collection: str, applied: Collection[str]
 ) -> tuple[list[str], list[str]]:
-    """Parts that an index which applied these still has to apply, and merged parts of which it has
-    every row already; both sorted.
+    """Parts that an index which applied these still has to apply (of rows, then marks of those of
+    captions), and merged parts of which it has every row already; all sorted.
     """
     pending: list[str] = []
     inherited: list[str] = []
     for path in sorted(set(catalog.parts(collection)).difference(applied)):
         known = is_merged(path) and inherits(path, catalog.document(path), applied)
         (inherited if known else pending).append(path)
-    return pending, inherited
+    return pending + captions.unapplied(catalog, collection, applied), inherited
 
 
 def _ended(part: Part) -> set[str]:

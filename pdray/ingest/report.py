@@ -9,10 +9,10 @@ class Report:
     """Counts of images. seen = indexed + updated + unchanged + moved + failed.
 
     reused: embeddings not computed again, because the content had one. embedded: those computed.
-    read: images read, whatever came of them. rework: those of them that a process had in hand when
-    it died, in this run or before. retries: images that could not be read before, which each run
-    tries again. pending: row parts that are committed but not in the
-    index yet. seconds: of the whole run, start of Ray included; startup_seconds: until the first
+    captioned: captions made. read: images read, whatever came of them. rework: those of them that a
+    process had in hand when it died, in this run or before. retries: images that could not be read
+    before, which each run tries again. pending: row parts that are committed but not in the index
+    yet. seconds: of the whole run, start of Ray included; startup_seconds: until the first
     unit began; steady_seconds: from then to the last commit. images_per_second: read over seconds.
     `stages` sums the workers' seconds. peak_bytes: the most memory that all processes of the run on
     the driver's machine held together. state: completed, cancelled or failed.
@@ -30,6 +30,7 @@ class Report:
     failed: int = 0
     reused: int = 0
     embedded: int = 0
+    captioned: int = 0
     ignored: int = 0
     read: int = 0
     rework: int = 0
@@ -65,7 +66,7 @@ class Report:
 class Progress:
     """Where a run is. `total` is None while the listing goes on."""
 
-    phase: str  # "listing", "starting", "indexing", "projecting"
+    phase: str  # "listing", "starting", "indexing", "captioning", "projecting"
     done: int = 0
     failed: int = 0
     total: int | None = None

@@ -4,7 +4,7 @@ Nothing here knows Ray. `compose.py` places these on a cluster, the benchmark ru
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pdray.catalog import attempts
+from pdray.catalog import attempts, captions
 from pdray.catalog.catalog import Catalog, new_attempt
 from pdray.catalog.units import Item, Unit
 from pdray.catalog.view import KnownContents
 from pdray.errors import IngestError
 from pdray.ingest.guarded import DEATHS, Limits
-from pdray.ingest.looking import Looked, look_at
+from pdray.ingest.looking import Family, Looked, look_at
 from pdray.ingest.reading import read
 from pdray.ingest.tally import Outcome
-from pdray.records import Failure, ImageRecord, ModelSpec, image_id
+from pdray.records import CaptionerSpec, Failure, ImageRecord, ModelSpec, image_id
 from pdray.sources.protocol import Source
 
 if TYPE_CHECKING:
+    from pdray.models.captioners import Captioner
     from pdray.models.encoder import DualEncoder
 
 # Attempts at a unit in one run: two until its images are suspects, the rest for what comes after.
@@ -45,6 +46,7 @@ class Job:
     run_id: str
     spec: ModelSpec
     sources: tuple[Source, ...]
+    captioner: CaptionerSpec | None = None  # None: nothing is described
     max_pixels: int = 256_000_000
     thumbnail_side: int = 320
     device: str = "auto"
@@ -76,6 +78,9 @@ class Decoded:
     began: float
     seconds: dict[str, float] = field(default_factory=dict)
     rework: int = 0  # images that a dead process had begun
+    # The same for the captioner, where the run has one.
+    undescribed: list[str] = field(default_factory=list)
+    views: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0, 0, 3), np.uint8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,8 @@ class Committed:
     """The summary of a unit that is in the catalog, by whichever attempt."""
 
     part: str
-    counts: dict[str, int]  # indexed, updated, unchanged, failed, embedded, reused, rework
+    # indexed, updated, unchanged, failed, embedded, reused, captioned, rework
+    counts: dict[str, int]
     images: int
     bytes_read: int
     seconds: dict[str, float]  # by stage, of this unit's worker
@@ -92,18 +98,26 @@ class Committed:
     outcome: Outcome = field(default_factory=Outcome)
 
 
-def decode(job: Job, known: KnownContents, unit: Unit, pool: ThreadPoolExecutor | None) -> Decoded:
-    """Reads and decodes every image of a unit, each on its own: a bad one becomes a failed row."""
+def decode(
+    job: Job,
+    known: KnownContents,
+    unit: Unit,
+    pool: ThreadPoolExecutor | None,
+    described: KnownContents | None = None,
+) -> Decoded:
+    """Reads and decodes every image of a unit, each on its own: a bad one becomes a failed row.
+
+    `known` has a vector, `described` a caption: of other contents there are pixels for the models.
+    """
     # torch takes seconds to import, and a run that only plans, moves or deletes needs none.
     from pdray.models.resizing import fast_resize
 
     began, started = time.time(), time.perf_counter()
     attempt = new_attempt()
-    deaths = _begin(job, unit, attempt)
+    deaths = begin(job, unit, attempt)
     looked = look_at(
         read(job.sources, unit.items),
-        known,
-        job.spec.preprocessing,
+        _families(job, known, described),
         pool,
         thumbnail_side=job.thumbnail_side,
         max_pixels=job.max_pixels,
@@ -116,6 +130,7 @@ def decode(job: Job, known: KnownContents, unit: Unit, pool: ThreadPoolExecutor 
     records: list[ImageRecord] = []
     thumbnails: list[bytes] = []
     contents: dict[str, None] = {}
+    views: dict[str, NDArray[np.uint8]] = {}
     reused: set[str] = set()
     size = 0
     for item, found in zip(unit.items, looked, strict=True):
@@ -126,11 +141,14 @@ def decode(job: Job, known: KnownContents, unit: Unit, pool: ThreadPoolExecutor 
         size += found.size
         records.append(_row(job, item, found))
         thumbnails.append(examined.thumbnail)
-        if found.part:
-            reused.add(found.part)
+        if found.parts[0]:
+            reused.add(found.parts[0])
         elif examined.content_id not in contents:
             pixels[len(contents)] = examined.pixels[job.spec.preprocessing.pixel_key]
             contents[examined.content_id] = None
+        if job.captioner and found.parts[1] is None:
+            view = examined.pixels[job.captioner.preprocessing.pixel_key]
+            views.setdefault(examined.content_id, view)
     places = iter(job.catalog.write_thumbnails(unit.unit_id, attempt, thumbnails))
     records = [replace(r, thumbnail=next(places)) if r.status == "ok" else r for r in records]
     seconds = {"decode": time.perf_counter() - started}
@@ -145,7 +163,16 @@ def decode(job: Job, known: KnownContents, unit: Unit, pool: ThreadPoolExecutor 
         began,
         seconds,
         len(deaths),
+        list(views),
+        np.stack(list(views.values())) if views else np.zeros((0, 0, 0, 3), np.uint8),
     )
+
+
+def _families(job: Job, known: KnownContents, described: KnownContents | None) -> list[Family]:
+    families = [(job.spec.preprocessing, known)]
+    if job.captioner:
+        families.append((job.captioner.preprocessing, described or KnownContents.none()))
+    return families
 
 
 def _set_aside(job: Job, unit: Unit) -> Mapping[str, int]:
@@ -153,7 +180,8 @@ def _set_aside(job: Job, unit: Unit) -> Mapping[str, int]:
     return dict.fromkeys(known, DEATHS)
 
 
-def _begin(job: Job, unit: Unit, attempt: str) -> Mapping[str, int]:
+def begin(job: Job, unit: Unit, attempt: str) -> Mapping[str, int]:
+    """Marks an attempt; gives the deaths of the unit's images. IngestError after too many."""
     deaths, lost = attempts.begin(
         job.catalog, job.collection, job.run_id, unit, attempt, job.suspects
     )
@@ -211,7 +239,17 @@ def embed(encoder: "DualEncoder", job: Job, decoded: Decoded) -> NDArray[np.floa
     return vectors
 
 
-def commit(job: Job, decoded: Decoded, vectors: NDArray[np.float32]) -> Committed:
+def describe(captioner: "Captioner", decoded: Decoded) -> Sequence[str]:
+    """Captions of the views, in the order of decoded.undescribed."""
+    started = time.perf_counter()
+    said = captioner.caption(decoded.views) if decoded.undescribed else ()
+    decoded.seconds["caption"] = time.perf_counter() - started
+    return said
+
+
+def commit(
+    job: Job, decoded: Decoded, vectors: NDArray[np.float32], said: Sequence[str] = ()
+) -> Committed:
     """Writes what the unit's rows need, then the rows: the commit point."""
     started = time.perf_counter()
     unit_id = decoded.unit.unit_id
@@ -222,6 +260,8 @@ def commit(job: Job, decoded: Decoded, vectors: NDArray[np.float32]) -> Committe
             unit_id, decoded.attempt, job.spec, decoded.contents, vectors
         )
         parts.insert(0, path)
+    if job.captioner and decoded.undescribed:
+        captions.write(job.catalog, job.captioner, unit_id, decoded.undescribed, said)
     if time.time() - decoded.began > _SUSPENDED_SECONDS:
         job.catalog.require([*parts, *own])
     job.catalog.commit(job.collection, unit_id, decoded.records, {job.spec.space: parts}, own)
@@ -248,6 +288,7 @@ def _counts(decoded: Decoded) -> dict[str, int]:
         **found,
         "embedded": len(decoded.contents),
         "reused": whole - len(decoded.contents),
+        "captioned": len(decoded.undescribed),
         "rework": decoded.rework,
     }
 
@@ -263,15 +304,31 @@ def _outcome(item: Item, record: ImageRecord) -> str:
 class Worker:
     """Decodes, embeds and commits in one process: no pixel travels. Right where CPUs do it all."""
 
-    def __init__(self, job: Job, known: KnownContents) -> None:
-        self.job, self.known = job, known
+    def __init__(
+        self, job: Job, known: KnownContents, described: KnownContents | None = None
+    ) -> None:
+        self.job, self.known, self.described = job, known, described
         self.pool = ThreadPoolExecutor(job.threads) if job.threads > 1 else None
         self.encoder = build_encoder(job)
 
     def process(self, unit: Unit) -> Committed:
         """The whole way of a unit."""
-        decoded = decode(self.job, self.known, unit, self.pool)
-        return commit(self.job, decoded, embed(self.encoder, self.job, decoded))
+        return commit(self.job, *self.prepare(unit))
+
+    def prepare(self, unit: Unit) -> tuple[Decoded, NDArray[np.float32]]:
+        """All but captions and commit."""
+        decoded = decode(self.job, self.known, unit, self.pool, self.described)
+        return decoded, embed(self.encoder, self.job, decoded)
+
+
+def build_describer(job: Job) -> "Captioner":
+    """The job's captioner, where this is called."""
+    from pdray.models.captioners import build_captioner
+
+    assert job.captioner is not None
+    return build_captioner(
+        job.captioner, device=job.device, precision=job.precision, threads=job.threads
+    )
 
 
 def build_encoder(job: Job) -> "DualEncoder":

@@ -6,7 +6,7 @@ every file that a row needs is there, and the next compaction finds what was lef
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -50,75 +50,98 @@ def compact(
     A collection that a run works on is passed over, and shared files stay as they are while any is.
     """
     catalog = Catalog.open(settings.workspace)
-    names = catalog.collections()
-    if collection is not None and collection not in names:
-        raise CatalogError(
-            f"There is no collection {collection!r} in {catalog.store.url}: "
-            f"it has {', '.join(names) or 'none'}."
-        )
-    done = Compacted(dry_run)
-    chosen = names if collection is None else [collection]
+    work = _Work(settings, catalog, target, _chosen(catalog, collection), Compacted(dry_run))
     with ExitStack() as stack:
-        if dry_run:
-            busy = None
-        else:
-            Catalog.open(settings.workspace, create=True)  # what is written has today's format
-            chosen = _hold(stack, catalog, chosen, done)
-            busy = stack.enter_context(lease.alone(catalog, "compact", chosen))
+        if not dry_run:
             watch("bringing the index up to date")
-            done.notes += [note for name in chosen if (note := catch_up(catalog, target, name))]
-        if busy is not None:
-            done.notes.append(
-                f"Embeddings and thumbnails stay as they are: a run works on {busy!r} now."
-            )
-        spill = settings.state_dir / "tmp"
+            _claim(stack, work)
+            _tell_index(work)
         watch("reading the catalog")
-        before = {name: len(catalog.parts(name)) for name in chosen}
-        rewritten = _repack(catalog, chosen, grace_seconds, dry_run) if busy is None else {}
-        done.repacked = sum(rewritten.values())
-        if done.repacked and not dry_run:
-            done.notes += [note for name in chosen if (note := catch_up(catalog, target, name))]
-        wanted = chosen if busy is not None else names
-        mergers = {n: stack.enter_context(Merger(catalog, n, spill)) for n in wanted}
-        work = {name: mergers[name] for name in chosen}
-        sweeper = None
-        if busy is None:
-            used = (merger.used() for merger in mergers.values())
-            sweeper = stack.enter_context(
-                Sweeper(catalog, used, spill, grace_seconds=grace_seconds)
-            )
-        _tell(done, work, sweeper)
-        for name, found in done.collections.items():
+        before = {name: len(catalog.parts(name)) for name in work.chosen}
+        rewritten = {} if work.busy else _repack(work, grace_seconds)
+        mergers, sweeper = _look(stack, work, grace_seconds)
+        _tell(work.done, mergers, sweeper)
+        for name, found in work.done.collections.items():
             found["parts_before"] = before[name]
             found["rows_before"] -= 0 if dry_run else rewritten.get(name, 0)
         if not dry_run:
             watch("merging")
-            _carry_out(work, sweeper, settle_seconds)
-            done.notes += [note for name in chosen if (note := catch_up(catalog, target, name))]
-    done.notes = sorted(set(done.notes))
-    return done
+            _carry_out(mergers, sweeper, settle_seconds)
+            _tell_index(work)
+    work.done.notes = sorted(set(work.done.notes))
+    return work.done
 
 
-def _hold(stack: ExitStack, catalog: Catalog, names: Sequence[str], done: Compacted) -> list[str]:
-    """Takes the leases that can be had."""
+@dataclass(slots=True)
+class _Work:
+    """What the steps of a compaction share."""
+
+    settings: Settings
+    catalog: Catalog
+    target: IndexTarget
+    chosen: list[str]
+    done: Compacted
+    busy: str | None = None  # what works somewhere, so that shared files stay
+
+
+def _chosen(catalog: Catalog, collection: str | None) -> list[str]:
+    names = catalog.collections()
+    if collection is None:
+        return names
+    if collection not in names:
+        raise CatalogError(
+            f"There is no collection {collection!r} in {catalog.store.url}: "
+            f"it has {', '.join(names) or 'none'}."
+        )
+    return [collection]
+
+
+def _claim(stack: ExitStack, work: _Work) -> None:
+    """Takes the leases that can be had, and with them the shared files where no run is at work."""
+    Catalog.open(work.settings.workspace, create=True)  # what is written has today's format
     held: list[str] = []
     refused: list[LeaseHeld] = []
-    for name in names:
+    for name in work.chosen:
         try:
-            stack.enter_context(lease.hold(catalog, name, "compact"))
+            stack.enter_context(lease.hold(work.catalog, name, "compact"))
             held.append(name)
         except LeaseHeld as error:
             refused.append(error)
-            done.notes.append(f"Collection {name!r} stays as it is: a run works on it now.")
+            work.done.notes.append(f"Collection {name!r} stays as it is: a run works on it now.")
     if refused and not held:
         raise refused[0]
-    return held
+    work.chosen = held
+    work.busy = stack.enter_context(lease.alone(work.catalog, "compact", held))
+    if work.busy:
+        work.done.notes.append(
+            f"Embeddings and thumbnails stay as they are: a run works on {work.busy!r} now."
+        )
 
 
-def _repack(
-    catalog: Catalog, names: Sequence[str], grace_seconds: float, dry_run: bool
-) -> dict[str, int]:
+def _tell_index(work: _Work) -> None:
+    notes = (catch_up(work.catalog, work.target, name) for name in work.chosen)
+    work.done.notes += [note for note in notes if note]
+
+
+def _look(
+    stack: ExitStack, work: _Work, grace_seconds: float
+) -> tuple[dict[str, Merger], Sweeper | None]:
+    """What can be merged in each collection chosen, and what no row of any uses."""
+    spill = work.settings.state_dir / "tmp"
+    # What all collections use decides what none does.
+    wanted = work.chosen if work.busy else work.catalog.collections()
+    mergers = {n: stack.enter_context(Merger(work.catalog, n, spill)) for n in wanted}
+    chosen = {name: mergers[name] for name in work.chosen}
+    if work.busy:
+        return chosen, None
+    used = (merger.used() for merger in mergers.values())
+    sweeper = Sweeper(work.catalog, used, spill, grace_seconds=grace_seconds)
+    return chosen, stack.enter_context(sweeper)
+
+
+def _repack(work: _Work, grace_seconds: float) -> dict[str, int]:
     """How many thumbnails of each collection moved, or would."""
+    catalog, dry_run = work.catalog, work.done.dry_run
     before = time.time() - grace_seconds
     sizes = {
         entry.path: entry.size
@@ -126,10 +149,13 @@ def _repack(
         if not entry.temporary and entry.modified is not None and entry.modified <= before
     }
     moved = {}
-    for name in names:
+    for name in work.chosen:
         packs = wasteful(catalog, name, sizes)
         rows = sum(len(keys) for parts in packs.values() for keys in parts.values())
         moved[name] = rows if dry_run else repack(catalog, name, packs)
+    work.done.repacked = sum(moved.values())
+    if work.done.repacked and not dry_run:
+        _tell_index(work)
     return moved
 
 

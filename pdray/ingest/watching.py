@@ -14,9 +14,10 @@ from pdray.catalog.catalog import Catalog
 from pdray.config import Settings
 from pdray.errors import PdrayError, UsageError
 from pdray.ingest.control import Control
+from pdray.ingest.current import Options
 from pdray.ingest.origins import open_sources
 from pdray.ingest.report import Report
-from pdray.ingest.run import Options, index
+from pdray.ingest.run import index
 from pdray.sources.events import Events, local_roots
 
 _TICK = 0.25  # seconds between looks for Ctrl-C

@@ -2,21 +2,20 @@
 
 import contextlib
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pdray.errors import ModelUnavailable, UsageError
+from pdray.errors import ModelUnavailable
 from pdray.models.batches import run_in_batches
-from pdray.models.fused import fuse
-from pdray.models.int8 import quantise
+from pdray.models.image_tower import ImageTower
 from pdray.models.pages import enlarge
-from pdray.models.precision import choose, choose_device
+from pdray.models.precision import check_compile, choose, choose_device
 from pdray.models.resolve import folder_of
-from pdray.models.text_tower import packed_text
+from pdray.models.text_tower import PackedText, packed_text
 from pdray.models.threads import Adaptive
 from pdray.models.towers import Towers, load_tokenizer, load_towers
 from pdray.records import ModelSpec
@@ -36,7 +35,7 @@ class DualEncoder:
     `device` is "auto", "cpu" or torch's name of a GPU; `precision` "auto", "fp32", "bf16", "fp16"
     or "int8" (of the image tower, on CPUs); `threads` sets torch's CPU threads for the process.
     `towers` loads one side only: the other's weights are neither read nor held. `compile` uses
-    torch.compile for images, on GPUs; on CPUs the image tower is rewritten anyway (fused.py).
+    torch.compile for images, on GPUs; on CPUs the image tower is our own anyway (image_tower.py).
     Raises ModelUnavailable where the spec's files are missing, changed or damaged.
     """
 
@@ -57,30 +56,32 @@ class DualEncoder:
         self.towers = towers
         self.device = torch.device(choose_device(device))
         self.precision = choose(str(self.device), precision)
-        # On CPUs the image tower is rewritten, from weights as they were trained.
-        self._rewritten = self.device.type == "cpu" and towers != "text"
-        if compile and self.device.type == "cpu":
-            raise UsageError("Compiling is for GPUs and gains nothing on CPUs: unset compile.")
-        loaded = torch.float32 if self._rewritten else self.precision.dtype
-        self._model = load_towers(folder, spec.model_type, towers, loaded)
-        if self._rewritten:
-            rewrite = quantise if self.precision.precision == "int8" else fuse
-            prepared = spec.preprocessing
+        if compile:
+            check_compile(self.device.type)
+        self._images: Callable[[torch.Tensor], torch.Tensor] = self._through_transformers
+        self._text: PackedText | None = None
+        rest: set[Towers] = {"image", "text"} if towers == "both" else {towers}
+        if self.device.type == "cpu":
             with torch.inference_mode():
-                rewrite(self._model, self.precision.dtype, prepared.mean, prepared.std)
+                if "image" in rest:
+                    self._images = ImageTower(folder, spec, self.precision)
+                    rest.remove("image")
+                if "text" in rest:
+                    self._text = packed_text(folder, spec, self.precision.dtype)
+                    rest -= {"text"} if self._text else set()
             _trim()
-        self._model.to(self.device)
+            if self._text is not None and self._text.size > _CACHED:
+                enlarge()
+        self._model = None
+        if rest:
+            one = "both" if len(rest) > 1 else rest.pop()
+            self._model = load_towers(folder, spec.model_type, one, self.precision.dtype)
+            self._model.to(self.device)
         self._tokenizer = None if towers == "image" else load_tokenizer(folder)
-        self._text = None
-        if towers == "text" and self.device.type == "cpu":
-            self._text = packed_text(self._model, spec.model_type, self.precision.dtype)
-        if self._text is not None:
-            self._settle()
         self._adaptive = Adaptive(torch.get_num_threads())
-        self._image_features = self._model.get_image_features
         if compile:
             # Twice at most: for the first batch size, then for any.
-            self._image_features = torch.compile(self._image_features)
+            self._images = torch.compile(self._through_transformers)
         # What memory is known to take, so that no batch fails twice.
         self._image_limit = _ANY
         self._text_limit = _ANY
@@ -88,16 +89,6 @@ class DualEncoder:
         mean, std = torch.tensor(spec.preprocessing.mean), torch.tensor(spec.preprocessing.std)
         self._scale = (1 / (255 * std)).view(1, 3, 1, 1).to(self.device)
         self._shift = (-mean / std).view(1, 3, 1, 1).to(self.device)
-
-    def _settle(self) -> None:
-        """Lets go of the layers that are packed; what no cache holds gets large pages."""
-        layers = self._model.text_model.encoder.layers
-        size = sum(weight.nbytes for weight in layers.parameters())
-        del self._model.text_model.encoder.layers
-        if size > _CACHED:
-            del layers
-            _trim()
-            enlarge()
 
     def encode_pixels(
         self, pixels: NDArray[np.uint8], batch_size: int | None = None
@@ -143,7 +134,7 @@ class DualEncoder:
             if self._text is not None:
                 return self._adaptive(len(some), lambda: self._packed(some))
             inputs = self._tokenize(some)
-            return self._model.get_text_features(**inputs).pooler_output.float()  # type: ignore[no-any-return]
+            return self._of_model.get_text_features(**inputs).pooler_output.float()  # type: ignore[no-any-return]
 
         batch = min(_TEXT_BATCH, self._text_limit)
         with torch.inference_mode():
@@ -167,12 +158,17 @@ class DualEncoder:
     def _encode_batch(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
         # torch warns of numpy's read-only arrays, which Arrow and Ray hand out: those are copied.
         uploaded = torch.from_numpy(np.require(pixels, requirements=["C", "W"])).to(self.device)
+        return self._images(uploaded)
+
+    def _through_transformers(self, pixels: torch.Tensor) -> torch.Tensor:
         # A view, not a copy: (n, h, w, 3) uint8 is channels-last memory of (n, 3, h, w).
-        values = uploaded.permute(0, 3, 1, 2)
-        if not self._rewritten:  # there the weights do this
-            values = (values * self._scale + self._shift).to(self.precision.dtype)
-        output = self._image_features(pixel_values=values)
-        return output.pooler_output.float()  # type: ignore[no-any-return]
+        values = (pixels.permute(0, 3, 1, 2) * self._scale + self._shift).to(self.precision.dtype)
+        return self._of_model.get_image_features(pixel_values=values).pooler_output.float()  # type: ignore[no-any-return]
+
+    @property
+    def _of_model(self) -> Any:
+        assert self._model is not None
+        return self._model
 
     def _ids(self, texts: list[str]) -> list[list[int]]:
         assert self._tokenizer is not None
@@ -182,12 +178,15 @@ class DualEncoder:
     @property
     def _most_tokens(self) -> int:
         assert self._tokenizer is not None
-        places = int(self._model.config.text_config.max_position_embeddings)
+        if self._text is not None:
+            places = self._text.most_tokens
+        else:
+            places = int(self._of_model.config.text_config.max_position_embeddings)
         return min(places, int(self._tokenizer.model_max_length))
 
     def _tokenize(self, texts: list[str]) -> dict[str, torch.Tensor]:
         assert self._tokenizer is not None
-        limit = int(self._model.config.text_config.max_position_embeddings)
+        limit = int(self._of_model.config.text_config.max_position_embeddings)
         if self.spec.model_type == "siglip":
             # Trained on lower-case text padded to full length without a mask. Gemma's tokenizer,
             # which SigLIP 2 borrows, keeps upper case where its files name Gemma's class.

@@ -9,28 +9,20 @@ Their ranges come from pictures of noise that run through the tower once: which 
 is a matter of the weights far more than of the picture.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol
 
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch import Tensor
+from torch.nn.functional import interpolate, linear, scaled_dot_product_attention
 
-from pdray.models.fused import Product, fuse
+from pdray.models.fused import ACTIVATIONS, Block, Product
+from pdray.records import Preprocessing
 
 _MIDDLE = 128  # the zero of unsigned activations: VNNI multiplies unsigned by signed
 _STEPS = 127
 _SMOOTHING = 0.5  # SmoothQuant's alpha: the share of a channel's range that the weights take over
 _PICTURES = 8
-
-
-def quantise(model: Any, dtype: torch.dtype, mean: Iterable[float], std: Iterable[float]) -> None:
-    """Makes the image tower of a model in fp32 an 8-bit one, in place; `dtype` is what it computes
-    in between products. As after `fuse` it takes uint8 pixels, not normalised.
-    """
-    convolution = model.vision_model.embeddings.patch_embedding
-    _smooth(model, _ranges(model, convolution.in_channels))
-    fuse(model, dtype, mean, std, _prepare)
 
 
 def _rounded(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -46,7 +38,7 @@ def _rounded(x: Tensor) -> tuple[Tensor, Tensor]:
     return steps.view(torch.uint8).bitwise_xor_(_MIDDLE), factor.float().reciprocal().to(x.dtype)
 
 
-def _prepare(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Product:
+def prepare_int8(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Product:
     """The product in 8 bits: weights rounded with a scale an output channel, packed for the CPU."""
     scale = weight.abs().amax(1).clamp_min(1e-12) / _STEPS
     zero = torch.zeros(len(weight), dtype=torch.int32)
@@ -64,55 +56,65 @@ def _prepare(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Product:
     return product
 
 
-def _ranges(model: Any, channels: int) -> dict[nn.Module, Tensor]:
-    """The largest magnitude of each input channel of each layer, over pictures of noise."""
-    found: dict[nn.Module, Tensor] = {}
+class Smoothing:
+    """Takes a tower's blocks one after the other, in place; `embed` makes the first one's input of
+    pixels (n, h, w, 3) uint8.
+    """
 
-    def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        found[layer] = inputs[0].abs().flatten(0, -2).amax(0)
+    def __init__(self, embed: Callable[[Tensor], Tensor], preprocessing: Preprocessing) -> None:
+        self._hidden = embed(_noise(preprocessing)).float()
 
-    watched = [
-        part
-        for layer in model.vision_model.encoder.layers
-        for part in (layer.self_attn.q_proj, layer.self_attn.out_proj, layer.mlp.fc1)
-    ]
-    hooks = [part.register_forward_pre_hook(note) for part in watched]
-    try:
-        model.get_image_features(pixel_values=_noise(model.config.vision_config, channels))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return found
+    def __call__(self, block: Block) -> None:
+        """Moves channel ranges from the inputs of products into their weights."""
+        first = block.norm1(self._hidden)
+        mixed = _attention(block, first)
+        x = block.out(mixed) + self._hidden
+        second = block.norm2(x)
+        activate, gain = ACTIVATIONS[block.activation]
+        wide = activate(block.fc1(second) * gain)
+        self._hidden = x + linear(wide, block.fc2.weight / gain, block.fc2.bias)
+        # Before `out` lies a weighted mean over tokens of v's outputs, channel by channel.
+        _move(block.v, (block.out,), mixed)
+        _move(block.norm1, (block.q, block.k, block.v), first)
+        _move(block.norm2, (block.fc1,), second)
 
 
-def _noise(config: Any, channels: int) -> Tensor:
-    """Pictures (n, 3, side, side) of noise on several scales, about as bright as photographs."""
+def _attention(block: Block, x: Tensor) -> Tensor:
+    n, tokens, width = x.shape
+    parts = (part(x).view(n, tokens, block.heads, -1) for part in (block.q, block.k, block.v))
+    q, k, v = (part.transpose(1, 2) for part in parts)
+    return scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, tokens, width)
+
+
+def _noise(preprocessing: Preprocessing) -> Tensor:
+    """Pictures (n, h, w, 3) uint8 of noise on several scales, about as bright as photographs."""
     generator = torch.Generator().manual_seed(0)
-    side = int(config.image_size)
-    total = torch.zeros(_PICTURES, channels, side, side)
+    size = preprocessing.height, preprocessing.width
+    total = torch.zeros(_PICTURES, 3, *size)
     for scale in (1, 4, 16, 64):
-        small = torch.randn(_PICTURES, channels, *[side // scale + 1] * 2, generator=generator)
-        total += interpolate(small, size=(side, side), mode="bilinear")
-    return (total * 0.7).clamp_(-2, 2)
+        coarse = [side // scale + 1 for side in size]
+        small = torch.randn(_PICTURES, 3, *coarse, generator=generator)
+        total += interpolate(small, size=size, mode="bilinear")
+    std, mean = (torch.tensor(m).view(3, 1, 1) for m in (preprocessing.std, preprocessing.mean))
+    values = ((total * 0.7).clamp_(-2, 2) * std + mean) * 255
+    return values.clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
-def _smooth(model: Any, ranges: dict[nn.Module, Tensor]) -> None:
-    """Moves channel ranges from the inputs of products into their weights."""
-    for layer in model.vision_model.encoder.layers:
-        attention = layer.self_attn
-        first = (attention.q_proj, attention.k_proj, attention.v_proj)
-        # Before out_proj lies a weighted mean over tokens of v_proj's outputs, channel by channel.
-        _move(attention.v_proj, (attention.out_proj,), ranges[attention.out_proj])
-        _move(layer.layer_norm1, first, ranges[attention.q_proj])
-        _move(layer.layer_norm2, (layer.mlp.fc1,), ranges[layer.mlp.fc1])
+class _Scaled(Protocol):
+    """What has a weight and a bias an output channel."""
+
+    @property
+    def weight(self) -> Tensor: ...
+    @property
+    def bias(self) -> Tensor: ...
 
 
-def _move(before: Any, after: tuple[Any, ...], largest: Tensor) -> None:
+def _move(before: _Scaled, after: tuple[_Scaled, ...], between: Tensor) -> None:
     """Divides what `before` gives, channel by channel, and multiplies `after`'s weights by it."""
+    largest = between.abs().flatten(0, -2).amax(0)
     taken = torch.stack([layer.weight.abs().amax(0) for layer in after]).amax(0)
     factor = largest.clamp_min(1e-5) ** _SMOOTHING / taken.clamp_min(1e-5) ** (1 - _SMOOTHING)
     before.weight.div_(factor if before.weight.ndim == 1 else factor[:, None])
-    if before.bias is not None:
-        before.bias.div_(factor)
+    before.bias.div_(factor)
     for layer in after:
         layer.weight.mul_(factor)

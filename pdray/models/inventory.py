@@ -51,15 +51,24 @@ def known(name: str) -> Known:
     except ModelUnavailable as error:
         fetchable = is_hub_name(name) and not Path(name).expanduser().is_dir()
         return Known(name, reason=None if fetchable else str(error))
-    tensors = list(_tensors(_folder(spec)))
+    folder = folder_of_cached(spec)
+    weights = weights_of(folder)
+    count = weights["fp32"] // 4 if weights else None
+    return Known(name, spec, None, count, weights)
+
+
+def weights_of(folder: Path) -> Mapping[str, int]:
+    """Bytes of a model's weights by number format; empty where they are no safetensors."""
+    tensors = list(_tensors(folder))
     if not tensors:
-        return Known(name, spec)
+        return {}
     count = sum(prod(shape) for _, shape in tensors)
     weights = {precision: size * count for precision, size in _BYTES.items()}
-    return Known(name, spec, None, count, {**weights, "int8": _in_bytes(tensors)})
+    return {**weights, "int8": _in_bytes(tensors)}
 
 
-def _folder(spec: ModelSpec) -> Path:
+def folder_of_cached(spec: ModelSpec) -> Path:
+    """Where the files of a model lie that is on this machine."""
     if spec.location == BUILTIN:
         return Path(__file__).with_name(BUILTIN)
     here = Path(spec.location)

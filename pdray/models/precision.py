@@ -54,6 +54,12 @@ def choose_device(device: str = "auto") -> str:
     return device
 
 
+def check_compile(device: str) -> None:
+    """Raises UsageError where a model is to be compiled for a device that gains nothing by it."""
+    if choose_device(device) == "cpu":
+        raise UsageError("Compiling is for GPUs and gains nothing on CPUs: unset compile.")
+
+
 def choose(device: str = "auto", precision: str = "auto") -> Choice:
     """The number format for a device; UsageError for a precision that does not exist.
 
@@ -143,3 +149,10 @@ def _choose_cuda(device: str) -> Choice:
     if native:
         return Choice("bf16", f"{name} computes bf16")
     return Choice("fp32", f"{name} does not compute bf16")
+
+
+def gpu_memory() -> int | None:
+    """Bytes of the first GPU that this process sees; None for none."""
+    if not torch.cuda.is_available():
+        return None
+    return int(torch.cuda.get_device_properties(0).total_memory)

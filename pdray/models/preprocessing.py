@@ -30,6 +30,12 @@ _DEFAULTS: dict[str, dict[str, object]] = {
         "image_mean": (0.5, 0.5, 0.5),
         "image_std": (0.5, 0.5, 0.5),
     },
+    "blip": {
+        "size": {"height": 384, "width": 384},
+        "do_center_crop": False,
+        "image_mean": _CLIP_MEAN,
+        "image_std": _CLIP_STD,
+    },
 }
 _COMMON: dict[str, object] = {
     "do_resize": True,

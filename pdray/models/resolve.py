@@ -9,9 +9,10 @@ from pdray.models import layout
 from pdray.models.fingerprint import fingerprint
 from pdray.models.hub import Hub, is_hub_name, snapshot
 from pdray.models.preprocessing import read_preprocessing
-from pdray.records import ModelSpec, Preprocessing
+from pdray.records import CaptionerSpec, ModelSpec, Preprocessing
 
 BUILTIN = "builtin"
+BUILTIN_CAPTIONER = "builtin_captioner"
 
 
 def resolve(
@@ -23,7 +24,7 @@ def resolve(
     model. ModelUnavailable says in one sentence what is wrong and what to do.
     """
     if name == BUILTIN:
-        return describe(_builtin_folder(), name=BUILTIN, location=BUILTIN)
+        return describe(builtin_folder(), name=BUILTIN, location=BUILTIN)
     path = Path(name).expanduser()
     if path.is_dir():
         full = str(path.resolve())
@@ -37,13 +38,13 @@ def resolve(
     return describe(folder, name=name, location=name, revision=folder.name)
 
 
-def folder_of(spec: ModelSpec, *, token: str | None = None) -> Path:
+def folder_of(spec: ModelSpec | CaptionerSpec, *, token: str | None = None) -> Path:
     """Where a spec's files lie on this machine, fetched from the hub if need be.
 
     The model must be the one that was resolved: ModelUnavailable where its files differ by now.
     """
-    if spec.location == BUILTIN:
-        folder = _builtin_folder()
+    if spec.location in (BUILTIN, BUILTIN_CAPTIONER):
+        folder = builtin_folder(spec.location)
     elif Path(spec.location).is_dir():
         folder = Path(spec.location)
     elif is_hub_name(spec.location):
@@ -70,7 +71,7 @@ def describe(folder: Path, *, name: str, location: str, revision: str | None = N
     config = layout.read_json(folder / layout.CONFIG)
     model_type = _model_type(folder, config)
     preprocessing = read_preprocessing(folder, model_type)
-    _check_image_size(folder, config, preprocessing)
+    check_image_size(folder, config, preprocessing)
     return ModelSpec(
         name=name,
         location=location,
@@ -82,12 +83,13 @@ def describe(folder: Path, *, name: str, location: str, revision: str | None = N
     )
 
 
-def _builtin_folder() -> Path:
-    folder = Path(__file__).with_name(BUILTIN)
+def builtin_folder(name: str = BUILTIN) -> Path:
+    """Where a built-in model lies in this installation."""
+    folder = Path(__file__).with_name(name)
     if not (folder / layout.CONFIG).is_file():
         raise ModelUnavailable(
-            "This installation has no built-in model: run `pdray models train-builtin`, or name a "
-            "hub model or a local folder."
+            f"This installation lacks the built-in model {name}: run `pdray models train-builtin`, "
+            "or name a hub model or a local folder."
         )
     return folder
 
@@ -122,10 +124,12 @@ def _dim(config: Mapping[str, object], model_type: str) -> int:
     return int(cast(int, found))
 
 
-def _check_image_size(
-    folder: Path, config: Mapping[str, object], preprocessing: Preprocessing
+def check_image_size(
+    folder: Path, config: Mapping[str, object], preprocessing: Preprocessing, usual: int = 224
 ) -> None:
-    size = _part(config, "vision").get("image_size") or 224
+    """ModelUnavailable where model and image processor disagree. `usual` is what a config that
+    doesn't say it means."""
+    size = _part(config, "vision").get("image_size") or usual
     sides = tuple(size) if isinstance(size, list) else (size, size)
     if sides != (preprocessing.height, preprocessing.width):
         raise ModelUnavailable(

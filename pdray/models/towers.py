@@ -1,4 +1,7 @@
-"""Loads a dual encoder, or one of its two towers alone, through transformers."""
+"""Loads a dual encoder, or one of its two towers alone, through transformers.
+
+Imported here where it is used: it takes 100 MB and seconds, and an image tower on a CPU needs none.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,8 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import transformers
-from transformers.utils import logging as transformers_logging
 
 from pdray.errors import ModelUnavailable
 
@@ -21,9 +22,11 @@ def load_towers(folder: Path, model_type: str, towers: Towers, dtype: torch.dtyp
     """The model in evaluation mode on the CPU, with its `get_text_features`, `get_image_features`
     or both. ModelUnavailable where weights and config do not belong together.
     """
+    import transformers
+
     family = _without_other_tower(getattr(transformers, _CLASSES[model_type]), towers)
     try:
-        with _quiet():
+        with quiet():
             model, found = family.from_pretrained(
                 folder, dtype=dtype, local_files_only=True, output_loading_info=True
             )
@@ -44,8 +47,10 @@ def load_towers(folder: Path, model_type: str, towers: Towers, dtype: torch.dtyp
 
 def load_tokenizer(folder: Path) -> Any:
     """The model's own tokenizer; ModelUnavailable where it can't be built."""
+    import transformers
+
     try:
-        with _quiet():
+        with quiet():
             return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
     # As above: each tokenizer class fails in its own way, a missing sentencepiece included.
     except Exception as error:
@@ -87,7 +92,10 @@ def _without_other_tower(base: Any, towers: Towers) -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
+    """transformers without its progress bar for the block."""
+    from transformers.utils import logging as transformers_logging
+
     # A progress bar of a quarter of a second would break the one that the run draws.
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()

@@ -40,6 +40,31 @@ def full_caption(scene: Scene, rng: random.Random) -> str:
     return f"{what}, {ground}"
 
 
+def simple_caption(scene: Scene) -> str:
+    """One sentence for each scene, of plain words in a fixed order and without commas: number,
+    colours and shapes, how two things stand to each other, and the background. Size, fill and
+    place go unsaid, so scenes that differ in those alone share it.
+    """
+    nouns = [f"{thing.colour} {thing.shape}" for thing in scene.things]
+    if scene.layout == "several":
+        what = f"{NUMBERS[scene.count]} {_plural(nouns[0])}"
+    else:
+        relation = {"beside": "left of", "above": "above", "inside": "inside"}
+        joint = f" {relation.get(scene.place, 'and')} "
+        what = joint.join(_a(noun) for noun in nouns)
+    return f"{what} on {_simple_ground(scene.ground)}"
+
+
+def _simple_ground(ground: Ground) -> str:
+    if ground.kind == "plain":
+        return f"{_a(ground.first)} background"
+    if ground.kind == "gradient":
+        return f"a background fading from {ground.first} to {ground.second}"
+    if ground.kind == "dotted":
+        return f"{_a(ground.first)} background with {ground.second} dots"
+    return f"a {ground.kind} {ground.first} and {ground.second} background"
+
+
 def short_caption(scene: Scene, rng: random.Random) -> tuple[str, frozenset[str]]:
     """A few words that tell a part, and the facts (see `facts`) that a scene must have to fit."""
     thing = rng.choice(scene.things)

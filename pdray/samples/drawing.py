@@ -44,6 +44,13 @@ def render(scene: Scene, size: tuple[int, int]) -> Image.Image:
     return _light(picture, rng)
 
 
+def positions(scene: Scene) -> list[tuple[Thing, Point, float]]:
+    """Where `render` draws what of this scene: `placements`, with the jitter of its look."""
+    rng = random.Random(scene.look)
+    _draw_ground(scene.ground, (64, 64), rng)  # takes from the same numbers first, at any size
+    return placements(scene, rng)
+
+
 def placements(scene: Scene, rng: random.Random) -> list[tuple[Thing, Point, float]]:
     """What is drawn where, outer first: (thing, centre, diameter), in parts of that square."""
     if scene.layout == "single":

@@ -14,7 +14,6 @@ index knows: `bind` asks it.
 """
 
 import re
-import unicodedata
 from calendar import monthrange
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from urllib.parse import unquote
 
 from pdray.errors import UsageError
 from pdray.index.filters import AnyOf, Box, Condition, Dates, Missing, Near, Range, Words
+from pdray.search.vocabulary import Vocabulary, folded
 
 # What is typed, and the payload field that it means.
 NAMES = {
@@ -142,25 +142,28 @@ def unmatched(
 
 def tagged(words: str, values: Mapping[str, int]) -> tuple[str, ...]:
     """The tags that the words name whole: "sea" and "blue sky" in "a blue sky at sea"."""
-    said = f" {' '.join(_fold(words))} "
-    return tuple(tag for tag in values if _fold(tag) and f" {' '.join(_fold(tag))} " in said)
+    known = values if isinstance(values, Vocabulary) else Vocabulary(values)
+    return known.named(folded(words))
 
 
 def telling(words: str) -> str:
     """The words that tell something; "" for none."""
-    return " ".join(word for word in _fold(words) if word not in _EMPTY)
+    return " ".join(word for word in folded(words) if word not in _EMPTY)
 
 
 def begins(value: str, typed: str) -> bool:
     """Whether every word of what is typed begins one of the value's."""
-    return _holds(_fold(value), _fold(typed))
+    return _holds(folded(value), folded(typed))
 
 
 def _holding(name: Named, values: Mapping[str, int]) -> list[str]:
     if name.field == "folders":
+        whole = name.value.rstrip("/")
+        if whole in values:  # an address as the catalog writes it means that folder alone
+            return [whole]
         return [path for path in values if _is_folder(path, name.value)]
-    wanted = _fold(name.value)
-    return [value for value in values if _holds(_fold(value), wanted)]
+    wanted = folded(name.value)
+    return [value for value in values if _holds(folded(value), wanted)]
 
 
 def _holds(have: list[str], wanted: list[str]) -> bool:
@@ -172,12 +175,6 @@ def _is_folder(path: str, wanted: str) -> bool:
     """By its name, or by its last names, or by the whole of it."""
     shown = unquote(path).rstrip("/")
     return f"/{shown.casefold()}".endswith(f"/{wanted.strip('/').casefold()}")
-
-
-def _fold(text: str) -> list[str]:
-    """Words without case and accents."""
-    plain = unicodedata.normalize("NFKD", text).casefold()
-    return re.findall(r"\w+", "".join(c for c in plain if not unicodedata.combining(c)))
 
 
 def _condition(field: str, value: str) -> Condition | Named:

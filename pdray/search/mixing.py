@@ -21,6 +21,20 @@ PUSH = 0.5
 
 
 @dataclass(frozen=True, slots=True)
+class Weights:
+    """How much each part of a query counts: its free words, the image that comes with it (below 0:
+    less of it), and how far the words with a minus push away.
+    """
+
+    text: float = 1.0
+    image: float = 1.0
+    without: float = 1.0
+
+
+EQUAL = Weights()
+
+
+@dataclass(frozen=True, slots=True)
 class Direction:
     """A unit vector to search with. The list it finds counts with `weight`: below 0, against."""
 

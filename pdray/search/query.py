@@ -14,7 +14,7 @@ from pdray.index.filters import AnyOf, Condition, Filter, Words, with_condition
 from pdray.records import Hit, Thumbnail
 from pdray.search.fusion import reciprocal_rank_fusion
 from pdray.search.language import TEXT, Parsed, bind, parse, tagged, telling, unmatched
-from pdray.search.mixing import Direction, Weighted, directions
+from pdray.search.mixing import EQUAL, Direction, Weighted, Weights, directions
 
 Vector = NDArray[np.float32]
 
@@ -53,7 +53,8 @@ class Part:
 class Query:
     """What is looked for. Text and image together mean both. `text` is in the query language
     (search/language.py), `image` the bytes of a file, `near` the vector of an image that is known,
-    `mix` more of both with weights (search/mixing.py). `where` narrows beside the text.
+    `mix` more of both with weights (search/mixing.py), `weights` those of the other parts. `where`
+    narrows beside the text.
 
     `depth` is how many of each list are fused, None: by the limit. Answers of one depth agree:
     a longer one begins as a shorter one does.
@@ -66,6 +67,7 @@ class Query:
     depth: int | None = None
     mix: tuple[Part, ...] = ()
     where: tuple[Condition, ...] = ()
+    weights: Weights = EQUAL
 
     def __post_init__(self) -> None:
         said = (self.text or "").strip() or self.image or self.mix or self.where
@@ -201,14 +203,14 @@ def _directions(
     query: Query, said: Parsed, vectors: Sequence[Vector], towers: Towers
 ) -> list[Direction]:
     """Where to look; `vectors` are those of `_texts`."""
-    own = iter(vectors)
-    words: list[Weighted] = [(1.0, next(own))] if said.words else []
-    words += [(-1.0, next(own)) for _ in said.without]
+    own, weights = iter(vectors), query.weights
+    words: list[Weighted] = [(weights.text, next(own))] if said.words else []
+    words += [(-weights.without, next(own)) for _ in said.without]
     images: list[Weighted] = []
     if query.image:
-        images.append((1.0, _looked_at(query.image, towers)))
+        images.append((weights.image, _looked_at(query.image, towers)))
     if query.near is not None:
-        images.append((1.0, query.near))
+        images.append((weights.image, query.near))
     for part in query.mix:
         if part.text is not None:
             words.append((part.weight, next(own)))
@@ -267,7 +269,8 @@ def _hits(plan: _Plan, towers: Towers, lists: Sequence[Sequence[Found]] | None =
         exact = [towers.find(first, plan.depth, narrow) for narrow, _ in literal]
     else:
         exact = list(lists[len(looked) :])
-    weights = [weight for found, (_, weight) in zip(exact, literal, strict=True) if found]
+    share = plan.query.weights.text
+    weights = [share * weight for found, (_, weight) in zip(exact, literal, strict=True) if found]
     exact = [found for found in exact if found]
     if len(looked) == 1 and not exact:
         found = towers.find(looked[0].vector, limit, where) if lists is None else lists[0]
@@ -313,4 +316,6 @@ def hit(rank: int, score: float, found: Found) -> Hit:
         height=payload.get("height"),
         taken_at=payload.get("taken_local") or payload.get("taken_at"),
         thumbnail=Thumbnail(thumb["pack"], thumb["offset"], thumb["length"]) if thumb else None,
+        caption=payload.get("caption"),
+        caption_by=payload.get("caption_by"),
     )

@@ -13,7 +13,17 @@ from pdray.serve.launching import Launcher
 from pdray.serve.observing import Observed
 from pdray.serve.picturing import Pictured
 from pdray.serve.recalling import Recalled
-from pdray.serve.routes import collections, events, exports, images, models, runs, search, states
+from pdray.serve.routes import (
+    collections,
+    events,
+    exports,
+    folders,
+    images,
+    models,
+    runs,
+    search,
+    states,
+)
 
 
 def build_app(engine: Engine, dist: Path | None = None) -> FastAPI:
@@ -38,6 +48,7 @@ def build_app(engine: Engine, dist: Path | None = None) -> FastAPI:
         states.router(engine),
         search.router(engine),
         images.router(engine),
+        folders.router(engine),
         collections.router(engine, launcher),
         models.router(engine),
         exports.router(engine),

@@ -1,50 +1,51 @@
 """Questions to answers, over an engine. Everything here blocks: call it from threads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
+from uuid import UUID
 
 from numpy import float32
 from numpy.typing import NDArray
 
 from pdray.errors import PdrayError
 from pdray.index.filters import NEWEST, Filter, Order, Spot
+from pdray.index.protocol import Stored
 from pdray.records import Hit as FoundHit
 from pdray.search.language import Parsed, parse, unmatched
+from pdray.search.mixing import EQUAL, Weights
 from pdray.search.query import FUSION_DEPTH, Part, Query, narrowing, search, search_many
 from pdray.search.query import Answer as Found
 from pdray.serve import cursor as cursors
 from pdray.serve.browsing import ORDERS, WRITTEN, page, read, written
-from pdray.serve.engine import Engine
+from pdray.serve.counting import counted
+from pdray.serve.engine import Engine, no_image
 from pdray.serve.problems import Problem, document_of, problem_of
 from pdray.serve.shapes import (
-    FACETS,
     SORTED,
     Answer,
     BatchAnswer,
-    Collection,
-    Collections,
-    FacetAnswer,
     Facets,
-    FacetValue,
     Hit,
     SearchRequest,
     image_fields,
 )
 
 DEEPEST = 10_000  # the last hit that pages of a search lead to
-_MOST_VALUES = 200  # of a facet
 
 Payloads = dict[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """The bytes that came with a question: an upload, and what its URLs led to."""
+    """The images that a question names: the bytes of an upload, what its URLs led to, and the known
+    ones by id, where those of many questions were asked for together.
+    """
 
     upload: bytes | None = None
     by_url: Mapping[str, bytes] = field(default_factory=dict)
+    known: Mapping[str, Stored] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +81,16 @@ def answer_many(
     engine: Engine, asked: Sequence[SearchRequest], by_url: Mapping[str, bytes]
 ) -> BatchAnswer:
     """The answers to many questions: their texts go through the model together, and a Qdrant
-    server is asked once for each collection.
+    server is asked once for each collection, and once before that for all images that they name.
     """
     began = perf_counter()
     answers: list[Any] = [None] * len(asked)
     by_collection: dict[str, list[tuple[int, Question]]] = {}
+    named = dict.fromkeys(str(id) for one in asked for id in _named(one))
+    images = Images(None, by_url, engine.images(list(named)))
     for number, one in enumerate(asked):
         try:
-            question = prepare(engine, one, Images(None, by_url))
+            question = prepare(engine, one, images)
             if question.query is None:
                 answers[number] = _browsed(engine, question)
             else:
@@ -102,6 +105,13 @@ def answer_many(
             answers[number] = _answered(engine, question, one_found, seen)
     took = round(1000 * (perf_counter() - began), 3)
     return BatchAnswer(answers=answers, took_ms=took)
+
+
+def _named(asked: SearchRequest) -> Iterator[UUID]:
+    """The known images that a question names."""
+    for id in (asked.image_id, *(part.image_id for part in asked.mix)):
+        if id is not None:
+            yield id
 
 
 def _wrong(error: Problem | PdrayError) -> Any:
@@ -122,7 +132,7 @@ def prepare(engine: Engine, asked: SearchRequest, images: Images) -> Question:
     )
     vectors = said.words or said.without or asked.image_id or asked.image_url or asked.mix
     if vectors or images.upload:
-        start, depth = 0, max(10 * asked.limit, FUSION_DEPTH)
+        start, depth = 0, min(max(10 * asked.limit, FUSION_DEPTH), DEEPEST)
         if asked.cursor:
             given = cursors.read(asked.cursor, digest, {"start": int, "depth": int})
             start, depth = given["start"], min(given["depth"], DEEPEST)
@@ -152,26 +162,37 @@ def _query(
 ) -> Query:
     near = None
     if asked.image_id is not None:
-        near = _vector(engine, collection, str(asked.image_id))
+        near = _vector(engine, collection, str(asked.image_id), images.known)
     mix = [
         Part(
             one.weight,
             one.text,
             images.by_url[one.image_url] if one.image_url else None,
-            _vector(engine, collection, str(one.image_id)) if one.image_id else None,
+            _vector(engine, collection, str(one.image_id), images.known) if one.image_id else None,
         )
         for one in asked.mix
     ]
+    weights = Weights(**asked.weights.model_dump()) if asked.weights else EQUAL
     if asked.image_url:
-        mix.append(Part(image=images.by_url[asked.image_url]))
-    where = asked.filters.conditions() if asked.filters else ()
+        mix.append(Part(weights.image, image=images.by_url[asked.image_url]))
     return Query(
-        asked.text, images.upload, limit, near=near, depth=depth, mix=tuple(mix), where=where
+        asked.text,
+        images.upload,
+        limit,
+        near=near,
+        depth=depth,
+        mix=tuple(mix),
+        where=asked.filters.conditions() if asked.filters else (),
+        weights=weights,
     )
 
 
-def _vector(engine: Engine, collection: str, id: str) -> NDArray[float32] | None:
-    stored = engine.image(id, with_vector=True)
+def _vector(
+    engine: Engine, collection: str, id: str, known: Mapping[str, Stored] | None
+) -> NDArray[float32] | None:
+    stored = engine.image(id, with_vector=True) if known is None else known.get(id)
+    if stored is None:
+        raise no_image(id)
     serving, other = engine.collections(), stored.payload["collection"]
     if serving[other].space != serving[collection].space:
         raise Problem(
@@ -247,7 +268,7 @@ def _facets_of(engine: Engine, question: Question) -> Facets | None:
     fields = question.asked.facets
     if not fields:
         return None
-    return _facets(engine, question.collection, _where(engine, question), fields)
+    return counted(engine, question.collection, _where(engine, question), fields)
 
 
 def similar(engine: Engine, id: str, limit: int) -> Answer:
@@ -267,44 +288,3 @@ def similar(engine: Engine, id: str, limit: int) -> Answer:
         ],
         took_ms={stage: round(ms, 3) for stage, ms in found.took_ms.items()},
     )
-
-
-def facets(
-    engine: Engine, text: str | None, collection: str | None, fields: Sequence[str]
-) -> FacetAnswer:
-    """Counts among what fulfils the conditions of a query; its free words don't narrow."""
-    name = engine.named(collection)
-    where = narrowing(parse(text or ""), engine.towers(name, {}))
-    return FacetAnswer(
-        collection=name,
-        total=engine.index(name).count(name),
-        facets=_facets(engine, name, where, fields or FACETS),
-    )
-
-
-def _facets(engine: Engine, collection: str, where: Filter, fields: Sequence[str]) -> Facets:
-    for field_ in fields:
-        if field_ not in FACETS:
-            known = ", ".join(FACETS)
-            raise Problem(400, "bad-facet", f"{field_!r} can't be counted: {known} can.", "facets")
-    index = engine.index(collection)
-    return {
-        name: [
-            FacetValue(value=value, count=count)
-            for value, count in index.facet(name, where, limit=_MOST_VALUES).items()
-        ]
-        for name in dict.fromkeys(fields)
-    }
-
-
-def collections(engine: Engine) -> Collections:
-    """Every collection with its searchable images."""
-    found = []
-    for name, spec in engine.collections().items():
-        images, note = None, None
-        try:
-            images = engine.index(name).count(name)
-        except PdrayError as error:
-            note = str(error)
-        found.append(Collection(name=name, images=images, model=spec.name, note=note))
-    return Collections(default=engine.settings.collection, collections=found)

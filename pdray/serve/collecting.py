@@ -14,6 +14,7 @@ from pdray.serve.collection_shapes import CollectionDetails, CollectionRequest, 
 from pdray.serve.engine import Engine
 from pdray.serve.problems import Problem
 from pdray.serve.run_shapes import run_document
+from pdray.serve.shapes import Collection, Collections
 from pdray.serve.uploading import FOLDER
 
 
@@ -38,6 +39,19 @@ def create(engine: Engine, request: CollectionRequest) -> CollectionDetails:
     pointer.advance(catalog, request.name, spec)
     engine.refresh()
     return describe(engine, request.name)
+
+
+def listed(engine: Engine) -> Collections:
+    """Every collection with its searchable images."""
+    found = []
+    for name, spec in engine.collections().items():
+        images, note = None, None
+        try:
+            images = engine.index(name).count(name)
+        except PdrayError as error:
+            note = str(error)
+        found.append(Collection(name=name, images=images, model=spec.name, note=note))
+    return Collections(default=engine.settings.collection, collections=found)
 
 
 def describe(engine: Engine, name: str) -> CollectionDetails:

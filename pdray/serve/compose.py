@@ -31,10 +31,10 @@ from ray.serve.schema import LoggingConfig
 
 from pdray import log
 from pdray.catalog.catalog import Catalog
-from pdray.config import Settings, load
+from pdray.config import Settings, load, secrets_among
 from pdray.errors import IndexUnavailable, ModelUnavailable, PdrayError, UsageError
 from pdray.index.target import IndexTarget
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.records import ModelSpec
 from pdray.serve import gate, observing
 from pdray.serve.app import build_app
@@ -193,6 +193,11 @@ def application(arguments: dict[str, Any]) -> Any:
     are settings by their flat names (`workspace`, `qdrant_url`).
     """
     settings = load(dict(arguments))
+    for name in secrets_among(arguments):
+        raise UsageError(
+            f"Ray's dashboard and logs show what a configuration says: take {name} out of its args "
+            f"and set PDRAY_{name.upper()} on the nodes, where Ray is started."
+        )
     gate.check(settings)
     return placed(settings)
 

@@ -24,6 +24,7 @@ from pdray.index.protocol import Index, Stored, Wanted
 from pdray.index.target import IndexTarget
 from pdray.records import ModelSpec, Thumbnail
 from pdray.search.query import Towers
+from pdray.search.vocabulary import Vocabulary
 from pdray.serve import metrics
 from pdray.serve.held import Held, Indexes, models
 from pdray.serve.pixels import ImageTower
@@ -32,7 +33,7 @@ from pdray.serve.shown import Shown
 from pdray.serve.space import PixelEncoder, Space
 
 FOLLOW_SECONDS = 1.0
-_MOST_VALUES = 10_000  # of a field, such as folders, that a name is looked for among
+_MOST_VALUES = 1_000_000  # of a field, such as folders: all of them, short of a fault
 
 
 class Engine:
@@ -61,7 +62,7 @@ class Engine:
         self._serving: dict[str, ModelSpec] = {}
         self._shown = Shown()
         self.serving = b""  # the spaces by collection, as a part of keys
-        self._values: tuple[int | None, dict[tuple[str, str], Mapping[str, int]]] = (None, {})
+        self._values: tuple[int | None, dict[tuple[str, str], Vocabulary]] = (None, {})
         self._why = "The server is starting."
         self._ready = False
         self._level = time.monotonic()
@@ -238,7 +239,7 @@ class Engine:
             find_many=None if self.embedded else find_many,
         )
 
-    def values(self, collection: str, field: str) -> Mapping[str, int]:
+    def values(self, collection: str, field: str) -> Vocabulary:
         """The values of a field in a collection, counted once for each state of the index."""
         now = self.version
         if self._values[0] != now or now is None:
@@ -247,7 +248,7 @@ class Engine:
         found = known.get((collection, field))
         if found is None:
             where = Filter(collection)
-            found = self.index(collection).facet(field, where, limit=_MOST_VALUES)
+            found = Vocabulary(self.index(collection).facet(field, where, limit=_MOST_VALUES))
             known[collection, field] = found
         return found
 
@@ -271,4 +272,20 @@ class Engine:
                 if stored.payload.get("collection") in serving:
                     self._shown.keep(version, [stored])
                     return stored
-        raise Problem(404, "no-image", f"There is no image {id}.", "image_id")
+        raise no_image(id)
+
+    def images(self, ids: Sequence[str]) -> dict[str, Stored]:
+        """Those of these images that there are, with their vectors: asked for together."""
+        serving = self.collections()
+        found: dict[str, Stored] = {}
+        for collection in {spec.space: name for name, spec in serving.items()}.values():
+            wanted = [id for id in ids if id not in found]
+            for stored in self.index(collection).retrieve(wanted, True) if wanted else ():
+                if stored.payload.get("collection") in serving:
+                    found[stored.id] = stored
+        return found
+
+
+def no_image(id: str) -> Problem:
+    """What is said of an image that there isn't."""
+    return Problem(404, "no-image", f"There is no image {id}.", "image_id")

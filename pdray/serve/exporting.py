@@ -3,8 +3,9 @@
 import csv
 import io
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from pdray.serve.asking import Images
 from pdray.serve.engine import Engine
 from pdray.serve.originals import original
 from pdray.serve.problems import Problem
-from pdray.serve.shapes import ExportRequest, Hit
+from pdray.serve.shapes import Answer, ExportRequest, Hit
 
 MOST_FILES = 1_000
 MOST_BYTES = 4_000_000_000  # of originals in one zip
@@ -49,6 +50,7 @@ _COLUMNS: dict[str, pa.DataType] = {
     "title": pa.string(),
     "description": pa.string(),
     "caption": pa.string(),
+    "caption_by": pa.string(),
     "tags": pa.list_(pa.string()),
     "rating": pa.int64(),
 }
@@ -63,24 +65,42 @@ class Export:
     body: Iterator[bytes]
 
 
-def export(engine: Engine, asked: ExportRequest, by_url: Mapping[str, bytes]) -> Export:
-    """The file of a result set. Raises Problem for what is asked wrongly, or is too much."""
-    found = asking.answer(engine, asked, Images(None, by_url))
-    name = f"pdray-{found.collection}"
+def export(engine: Engine, asked: ExportRequest, images: Images) -> Export:
+    """The file of a result set. Raises Problem for what is asked wrongly, or is too much; what goes
+    wrong after the first page breaks the file off.
+    """
+    pages = _pages(engine, asked, images)
+    first = next(pages)
+    name, all_pages = f"pdray-{first.collection}", chain([first.hits], (one.hits for one in pages))
     if asked.format == "csv":
-        return Export(f"{name}.csv", "text/csv; charset=utf-8", _csv(found.hits))
+        return Export(f"{name}.csv", "text/csv; charset=utf-8", _csv(all_pages))
     if asked.format == "parquet":
         kind = "application/vnd.apache.parquet"
-        return Export(f"{name}.parquet", kind, _parquet(engine, found.collection, found.hits))
-    _check(found.hits)
-    return Export(f"{name}.zip", "application/zip", _zip(engine, found.hits))
+        return Export(f"{name}.parquet", kind, _parquet(engine, first.collection, all_pages))
+    hits = list(islice(chain.from_iterable(all_pages), MOST_FILES + 1))
+    _check(hits)
+    return Export(f"{name}.zip", "application/zip", _zip(engine, hits))
 
 
-def _csv(hits: list[Hit]) -> Iterator[bytes]:
+def _pages(engine: Engine, asked: ExportRequest, images: Images) -> Iterator[Answer]:
+    """The answers that make up the file: one to what is ranked, as many as it takes to conditions
+    alone, which have no end of their own.
+    """
+    left, cursor = asked.limit, asked.cursor
+    while True:
+        page = {"limit": min(left, asking.DEEPEST), "cursor": cursor}
+        answer = asking.answer(engine, asked.model_copy(update=page), images)
+        yield answer
+        left, cursor = left - len(answer.hits), answer.next_cursor
+        if not left or cursor is None:
+            return
+
+
+def _csv(pages: Iterable[list[Hit]]) -> Iterator[bytes]:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(_COLUMNS)
-    for hit in hits:
+    for hit in chain.from_iterable(pages):
         writer.writerow([_cell(getattr(hit, name)) for name in _COLUMNS])
         if text.tell() > _CHUNK:
             yield text.getvalue().encode()
@@ -97,24 +117,32 @@ def _cell(value: Any) -> Any:
     return value
 
 
-def _parquet(engine: Engine, collection: str, hits: list[Hit]) -> Iterator[bytes]:
+def _parquet(engine: Engine, collection: str, pages: Iterable[list[Hit]]) -> Iterator[bytes]:
     """With each image's vector of unit length as the column "embedding"."""
     spec, index = engine.collections()[collection], engine.index(collection)
-    vectors: dict[str, Any] = {}
-    for start in range(0, len(hits), _POINTS):
-        ids = [hit.id for hit in hits[start : start + _POINTS]]
-        vectors |= {one.id: one.vector for one in index.retrieve(ids, with_vectors=True)}
+    embedding = pa.field("embedding", pa.list_(pa.float32(), spec.dim))
+    fields = [*(pa.field(name, kind) for name, kind in _COLUMNS.items()), embedding]
+    about = {"pdray.model": spec.name, "pdray.space": spec.space}
+    schema, sink = pa.schema(fields, about), _Sink()
+    with pq.ParquetWriter(pa.PythonFile(sink, mode="w"), schema, compression="zstd") as writer:
+        for hits in pages:
+            for start in range(0, len(hits), _POINTS):
+                some = hits[start : start + _POINTS]
+                stored = index.retrieve([hit.id for hit in some], with_vectors=True)
+                writer.write_table(_table(some, {one.id: one.vector for one in stored}, schema))
+                yield sink.taken()
+    yield sink.taken()
+
+
+def _table(hits: list[Hit], vectors: Mapping[str, Any], schema: pa.Schema) -> pa.Table:
     there = [hit for hit in hits if hit.id in vectors]  # what went meanwhile is left out
     columns = [
         pa.array([getattr(hit, name) for hit in there], kind) for name, kind in _COLUMNS.items()
     ]
     flat = np.concatenate([vectors[hit.id] for hit in there]) if there else np.zeros(0, np.float32)
-    columns.append(pa.FixedSizeListArray.from_arrays(pa.array(flat, pa.float32()), spec.dim))
-    about = {"pdray.model": spec.name, "pdray.space": spec.space}
-    table = pa.table(columns, names=[*_COLUMNS, "embedding"]).replace_schema_metadata(about)
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
-    yield sink.getvalue()
+    kind = schema.field("embedding").type
+    columns.append(pa.FixedSizeListArray.from_arrays(pa.array(flat, pa.float32()), type=kind))
+    return pa.table(columns, schema=schema)
 
 
 def _check(hits: list[Hit]) -> None:
@@ -123,24 +151,35 @@ def _check(hits: list[Hit]) -> None:
         raise Problem(
             413,
             "too-large",
-            f"{len(hits)} files of {size / 1e9:.1f} GB are too much for one zip, which holds "
+            f"{_said(len(hits))} files of {size / 1e9:.1f} GB are too much for a zip: it holds "
             f"{MOST_FILES} and {MOST_BYTES / 1e9:.0f} GB: narrow the search, or set a limit.",
             "limit",
         )
 
 
+def _said(files: int) -> str:
+    """What is counted no further than it has to be."""
+    return str(files) if files <= MOST_FILES else f"More than {MOST_FILES}"
+
+
 class _Sink(io.RawIOBase):
-    """Collects what the archive writes until it is sent. It does not seek."""
+    """Collects what is written until it is sent. It does not seek."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
+        self._written = 0
+
+    def tell(self) -> int:
+        """How much was written in all."""
+        return self._written
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
         self._parts.append(bytes(data))
-        return len(data)
+        self._written += len(self._parts[-1])
+        return len(self._parts[-1])
 
     def taken(self) -> bytes:
         """What was written since the last time."""

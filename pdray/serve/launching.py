@@ -44,6 +44,7 @@ class Wish:
     full: bool = False
     retry_failed: bool = False
     allow_deletes: bool = False
+    captions: bool = False
 
     def arguments(self) -> list[str]:
         """The words of the command line behind `pdray index`."""
@@ -55,6 +56,7 @@ class Wish:
             "--full": self.full,
             "--retry-failed": self.retry_failed,
             "--allow-deletes": self.allow_deletes,
+            "--captions": self.captions,
         }
         words += [flag for flag, asked in flags.items() if asked]
         return [*words, "--", *self.sources]

@@ -10,12 +10,11 @@ from starlette.responses import Response, StreamingResponse
 
 from pdray.config import Settings
 from pdray.errors import PdrayError
-from pdray.ingest.origins import open_sources
+from pdray.ingest.origins import MEMBER, open_sources
 from pdray.records import ImageRef, content_id
 from pdray.serve.problems import Problem
 from pdray.sources.uri import to_path
 
-MEMBER = "!/"  # what stands between a shard and an image in it
 _CHUNK = 1 << 18
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 

@@ -47,6 +47,7 @@ class RunRequest(BaseModel):
     full: bool = Field(False, description="Read every image again.")
     retry_failed: bool = Field(False, description="Read again what failed before.")
     allow_deletes: bool = Field(False, description="Delete even if very many vanished.")
+    captions: bool = Field(False, description="Describe the images in words too.")
 
 
 class FolderProgress(BaseModel):

@@ -44,6 +44,7 @@ def wish(engine: Engine, request: RunRequest) -> Wish:
         full=request.full,
         retry_failed=request.retry_failed,
         allow_deletes=request.allow_deletes,
+        captions=request.captions,
     )
 
 

@@ -41,6 +41,26 @@ class MixPart(BaseModel):
         return self
 
 
+class PartWeights(BaseModel):
+    """How much the parts of a search count beside each other; those of a mix have their own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: float = Field(1.0, gt=0, le=10, description="The free words.")
+    image: float = Field(
+        1.0, ge=-10, le=10, description="The image; below 0: less of what it shows. Not 0."
+    )
+    without: float = Field(
+        1.0, gt=0, le=10, description="How far the words with a minus push away."
+    )
+
+    @model_validator(mode="after")
+    def _something(self) -> "PartWeights":
+        if not self.image:
+            raise ValueError("a weight of 0 says nothing: leave the image out")
+        return self
+
+
 class SearchRequest(BaseModel):
     """What is looked for: text, an image, more of both with weights; what is given all counts."""
 
@@ -64,6 +84,9 @@ class SearchRequest(BaseModel):
         None, max_length=4_096, description="The same, at a public http or https URL."
     )
     mix: list[MixPart] = Field([], max_length=16, description="More of both, with weights.")
+    weights: PartWeights | None = Field(
+        None, description="All count the same where it is left out."
+    )
     filters: Filters | None = Field(None, description="Conditions beside those of the text.")
     sort: SearchSort = Field(
         "relevance",
@@ -101,6 +124,7 @@ class Image(BaseModel):
     title: str | None = None
     description: str | None = None
     caption: str | None = None
+    caption_by: str | None = Field(None, description="Model that made the caption, if one did.")
     tags: list[str] = []
     rating: int | None = None
     thumbnail: str | None = Field(None, description="URL; it changes when the picture does.")
@@ -162,7 +186,12 @@ class ExportRequest(SearchRequest):
     )
 
     format: Literal["csv", "parquet", "zip"]
-    limit: int = Field(MOST, ge=1, le=10_000, description="Most hits in the file.")
+    limit: int = Field(
+        MOST,
+        ge=1,
+        le=1_000_000,
+        description="Most hits in the file; a search by words or an image has 10,000.",
+    )
 
 
 class Completion(BaseModel):
@@ -214,6 +243,24 @@ class FacetAnswer(BaseModel):
     collection: str
     total: int = Field(description="Images in the collection.")
     facets: Facets
+
+
+class Folder(BaseModel):
+    """A folder that images come from, counted with all below it."""
+
+    folder: str = Field(description="Its address; `folder:` with it means it and all below it.")
+    name: str
+    count: int
+    folders: int = Field(description="Folders directly in it that hold any of these images.")
+
+
+class Folders(BaseModel):
+    """Folders of one level by name, or those that were sought, most images first."""
+
+    collection: str
+    folders: list[Folder]
+    total: int
+    next_cursor: str | None = None
 
 
 class Collection(BaseModel):

@@ -15,8 +15,31 @@ from pdray.sources.shards import Span
 from pdray.sources.uri import from_path, quote_path, to_path, under, unquote_path
 
 
+class _Local:
+    """How files of this machine are read."""
+
+    __slots__ = ()
+
+    def read(self, uri: str, place: str = "") -> bytes:
+        """All bytes of one file."""
+        return Path(to_path(uri)).read_bytes()
+
+    def fetch(self, refs: Sequence[ImageRef]) -> Iterator[Content | OSError]:
+        """File after file."""
+        return one_by_one(self.read, refs)
+
+    def open(self, uri: str) -> BinaryIO:
+        """The file, for reading."""
+        return Path(to_path(uri)).open("rb")
+
+    def ranges(self, uri: str, spans: Sequence[Span]) -> Sequence[bytes]:
+        """The bytes of each span."""
+        with self.open(uri) as file:
+            return [_span(file, span) for span in spans]
+
+
 @dataclass(frozen=True, slots=True)
-class FolderSource:
+class FolderSource(_Local):
     """A folder and all below it. Build it with `FolderSource.at`.
 
     The root's own links are resolved, so one folder has one uri whatever name it was reached by;
@@ -38,23 +61,6 @@ class FolderSource:
         """Files of a folder before its subfolders, each sorted by name."""
         return Listing(self._walk)
 
-    def read(self, uri: str, place: str = "") -> bytes:
-        """All bytes of one file."""
-        return Path(to_path(uri)).read_bytes()
-
-    def fetch(self, refs: Sequence[ImageRef]) -> Iterator[Content | OSError]:
-        """File after file."""
-        return one_by_one(self.read, refs)
-
-    def open(self, uri: str) -> BinaryIO:
-        """The file, for reading."""
-        return Path(to_path(uri)).open("rb")
-
-    def ranges(self, uri: str, spans: Sequence[Span]) -> Sequence[bytes]:
-        """The bytes of each span."""
-        with self.open(uri) as file:
-            return [_span(file, span) for span in spans]
-
     def covers(self, uri: str) -> bool:
         """Whether a full listing would name this uri if the file were there."""
         if uri == self.root or not under(uri, self.root):
@@ -75,7 +81,7 @@ class FolderSource:
 
 
 @dataclass(frozen=True, slots=True)
-class FileSource:
+class FileSource(_Local):
     """One local image file, whatever its extension: who names a file means it.
 
     Links on the way to the file are resolved, its own name is kept, as in a folder's listing.
@@ -95,23 +101,6 @@ class FileSource:
     def list(self) -> Listing:
         """The one file."""
         return Listing(lambda _: iter([_reference(to_path(self.root), self.root)]))
-
-    def read(self, uri: str, place: str = "") -> bytes:
-        """All bytes of the file."""
-        return Path(to_path(uri)).read_bytes()
-
-    def fetch(self, refs: Sequence[ImageRef]) -> Iterator[Content | OSError]:
-        """File after file."""
-        return one_by_one(self.read, refs)
-
-    def open(self, uri: str) -> BinaryIO:
-        """The file, for reading."""
-        return Path(to_path(uri)).open("rb")
-
-    def ranges(self, uri: str, spans: Sequence[Span]) -> Sequence[bytes]:
-        """The bytes of each span."""
-        with self.open(uri) as file:
-            return [_span(file, span) for span in spans]
 
     def covers(self, uri: str) -> bool:
         """Whether it is this file."""

@@ -11,7 +11,7 @@ import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from pdray.config import Settings
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
 from pdray.serve.page import DIST
@@ -23,7 +23,7 @@ AXE = DIST.parent / "node_modules" / "axe-core" / "axe.min.js"
 expect.set_options(timeout=10_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return make(tmp_path_factory.mktemp("browsed"))
 
@@ -43,14 +43,14 @@ def served(settings: Settings) -> Iterator[str]:
             thread.join()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(made: Made) -> Iterator[str]:
     """The address of the one that most tests look at."""
     with served(settings_of(made)) as url:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("Chromium isn't installed: the page is tested with it (apt install chromium).")
@@ -79,7 +79,7 @@ def page(chromium: Browser, server: str) -> Iterator[Page]:
     assert not wrong
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def axe() -> str:
     """The script that looks for what people who can't see or point stumble over."""
     return AXE.read_text("utf-8")

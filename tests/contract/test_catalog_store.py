@@ -15,9 +15,8 @@ from pdray.catalog.catalog import Catalog
 from pdray.catalog.store import LocalStore, ObjectStore, Store, open_store
 from pdray.catalog.view import known_contents, live_records
 from pdray.errors import CatalogError
-from pdray.records import ImageRecord, ModelSpec, Preprocessing, content_id
-
-SPEC = ModelSpec("m", "m", None, "clip", 4, "w", Preprocessing(8, 8, "exact", 8))
+from pdray.records import ImageRecord, content_id
+from tests.handmade import SPEC
 
 
 @pytest.fixture(params=["folder", "odd folder", "memory"])
@@ -96,14 +95,14 @@ def test_a_catalog_works_on_every_store_and_travels(url: str) -> None:
     assert Catalog.open(catalog.store.url).parts("c") == catalog.parts("c")
 
 
-def test_of_many_threads_one_creates(tmp_path: Path) -> None:
-    store = LocalStore(tmp_path)
+def race(store: LocalStore, path: str) -> list[int]:
+    """Who of eight threads created a file at once."""
     won: list[int] = []
     start = threading.Barrier(8)
 
     def create(number: int) -> None:
         start.wait()
-        if store.create("new/folder/claim", str(number).encode()):
+        if store.create(path, str(number).encode()):
             won.append(number)
 
     threads = [threading.Thread(target=create, args=(n,)) for n in range(8)]
@@ -111,8 +110,13 @@ def test_of_many_threads_one_creates(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(won) == 1
-    assert store.read("new/folder/claim") == str(won[0]).encode()
+    return won
+
+
+def test_of_many_threads_one_creates(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    (winner,) = race(store, "new/folder/claim")
+    assert store.read("new/folder/claim") == str(winner).encode()
     assert store.list("new/folder") == ["new/folder/claim"]
 
 
@@ -124,21 +128,8 @@ def test_a_file_system_without_hard_links_creates_once_all_the_same(
 
     monkeypatch.setattr(os, "link", refuse)
     store = LocalStore(tmp_path)
-    won: list[int] = []
-    start = threading.Barrier(8)
-
-    def create(number: int) -> None:
-        start.wait()
-        if store.create("claim", str(number).encode()):
-            won.append(number)
-
-    threads = [threading.Thread(target=create, args=(n,)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(won) == 1
-    assert store.read("claim") == str(won[0]).encode()
+    (winner,) = race(store, "claim")
+    assert store.read("claim") == str(winner).encode()
     assert store.list("") == ["/claim"]
 
 

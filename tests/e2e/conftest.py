@@ -1,39 +1,19 @@
 """The command line as a user has it, and one small indexed collection that many tests share."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.command import Done, environment, forked, started, words
+from tests.ray_head import ray_head
+
 SCENES = 150
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A command that ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        """Standard output as the one JSON document that --json promises."""
-        return json.loads(self.out)
-
-    @property
-    def sentence(self) -> str:
-        """What the command complained of: one line, whatever else progress wrote."""
-        said = [line for line in self.err.splitlines() if line.startswith("pdray: ")]
-        assert len(said) == 1, self.err
-        return said[0].removeprefix("pdray: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,35 +31,15 @@ class Collection:
 Pdray = Callable[..., Done]
 
 
-def environment(**more: str) -> dict[str, str]:
-    """This process's environment without what would steer pdray or Ray, and with `more`."""
-    kept = {
-        key: value for key, value in os.environ.items() if not key.startswith(("PDRAY_", "RAY"))
-    }
-    return {**kept, **more}
-
-
-def command(*arguments: object) -> list[str]:
-    """The words that start pdray with this interpreter."""
-    return [sys.executable, "-m", "pdray", *map(str, arguments)]
-
-
 def call(*arguments: object, expect: int = 0, cwd: Path | None = None, **more: str) -> Done:
     """Runs pdray to its end. Whatever happens, a user never sees a traceback."""
-    ended = subprocess.run(
-        command(*arguments),
-        env=environment(**more),
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    said = f"{' '.join(map(str, arguments))}\n{ended.stdout}\n{ended.stderr}"
-    assert "Traceback" not in ended.stderr, said
-    assert ended.returncode == expect, said
-    return Done(ended.returncode, ended.stdout, ended.stderr)
+    said_to_us_alone = all(name.startswith(("PDRAY_", "RAY_")) for name in more)
+    run = forked if said_to_us_alone else started
+    done = run(arguments, environment(**more), cwd)
+    said = f"{' '.join(map(str, arguments))}\n{done.out}\n{done.err}"
+    assert "Traceback" not in done.err, said
+    assert done.code == expect, said
+    return done
 
 
 @pytest.fixture(scope="session")
@@ -89,13 +49,23 @@ def pdray() -> Pdray:
 
 
 @pytest.fixture(scope="session")
+def one_ray() -> Iterator[dict[str, str]]:
+    """What makes runs join one Ray: for tests that are about neither its start nor a run's process
+    tree.
+    """
+    with ray_head() as joined:
+        yield joined
+
+
+@pytest.fixture(scope="session")
 def starting() -> Callable[..., "subprocess.Popen[str]"]:
     """The same, not waited for."""
 
-    def start(*arguments: object, **more: str) -> "subprocess.Popen[str]":
+    def start(*arguments: object, cwd: Path | None = None, **more: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            command(*arguments),
+            words(*arguments),
             env=environment(**more),
+            cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

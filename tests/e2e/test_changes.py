@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.ray]
 
 
 @pytest.fixture(scope="module")
-def changed(indexed, pdray, ids_of, tmp_path_factory):
+def changed(indexed, pdray, ids_of, one_ray, tmp_path_factory):
     """The collection after 10 of 150 images changed, 10 were renamed, 10 deleted and 10 added.
 
     The folder of `indexed` may not change, so a copy takes its place for the while.
@@ -34,7 +34,7 @@ def changed(indexed, pdray, ids_of, tmp_path_factory):
             path.rename(indexed.photos / f"new-{path.name}")
         call = ("index", indexed.photos, "-w", workspace, "--json")
         forecast = pdray(*call, "--dry-run").document
-        report = pdray(*call).document
+        report = pdray(*call, **one_ray).document
         verified = pdray("verify", "-w", workspace, "--json").document
         again = pdray(*call).document
         return {
@@ -92,12 +92,12 @@ def test_renamed_and_changed_images_keep_their_ids(changed, indexed):
     assert sum("/kept/renamed%20" in uri for uri in changed["ids"]) == 10
 
 
-def test_another_folder_in_the_same_collection_deletes_nothing(copied, pdray, tmp_path):
+def test_another_folder_in_the_same_collection_deletes_nothing(copied, pdray, one_ray, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     for path in sorted(copied.photos.glob("*.jpg"))[:3]:
         shutil.copy(path, other / f"copy-{path.name}")
-    report = pdray("index", other, "-w", copied.workspace, "--json").document
+    report = pdray("index", other, "-w", copied.workspace, "--json", **one_ray).document
     assert (report["seen"], report["indexed"], report["deleted"]) == (3, 3, 0)
     assert (report["reused"], report["embedded"]) == (3, 0)
     status = pdray("status", "-w", copied.workspace, "--json").document

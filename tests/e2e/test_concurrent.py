@@ -18,9 +18,10 @@ def owner_of(workspace):
     for path in workspace.glob("state/index/*/owner.json"):
         try:
             owner = psutil.Process(json.loads(path.read_text())["pid"])
+            title = " ".join(owner.cmdline())
         except (ValueError, psutil.NoSuchProcess):
             return None
-        return owner if owner.cmdline()[:1] and "Projecting" in owner.cmdline()[0] else None
+        return owner if "Projecting" in title else None
     return None
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from pdray.samples.collection import write_collection
 from tests.decoder_faults import poisoned, write_poison
+from tests.ray_head import ray_head
 
 pytestmark = [pytest.mark.e2e, pytest.mark.ray]
 
@@ -24,14 +25,12 @@ def test_images_that_end_their_process_are_listed_and_cost_no_other(
         bad.write_bytes(poisoned(bad.read_bytes(), fault))
     write_poison(tmp_path, monkeypatch)
     call = ("index", photos, "-w", tmp_path / "workspace", "--model", "builtin", "--json")
-    # One unit and one worker: two deaths, and the third process looks at all of it with a guard.
-    done = pdray(
-        *call,
-        PDRAY_INGEST_IMAGE_SECONDS="2",
-        PDRAY_INGEST_UNIT_SIZE="30",
-        PDRAY_INGEST_ENCODERS="1",
-    )
-    report = done.document
+    at = {"PDRAY_INGEST_IMAGE_SECONDS": "2", "PDRAY_INGEST_ENCODERS": "1"}
+    with ray_head() as joined:
+        # One unit, one worker: two deaths, and the third process looks at it all with a guard.
+        report = pdray(*call, PDRAY_INGEST_UNIT_SIZE="30", **at, **joined).document
+        # They are known now: a guard from the start, and one process for all of the run.
+        asked = pdray(*call, "--retry-failed", **at, **joined).document
     assert (report["indexed"], report["failed"]) == (27, 3)
     assert report["rework"] == 30
     errors = pdray("errors", "-w", tmp_path / "workspace", "--json").document
@@ -43,6 +42,4 @@ def test_images_that_end_their_process_are_listed_and_cost_no_other(
     assert not list((tmp_path / "workspace/attempts").rglob("*.json"))
     again = pdray(*call).document
     assert (again["unchanged"], again["rework"]) == (30, 0)
-    # They are known by now: a guard from the start, and one process for all of the run.
-    asked = pdray(*call, "--retry-failed", PDRAY_INGEST_IMAGE_SECONDS="2").document
     assert [asked[name] for name in ("read", "failed", "unchanged", "rework")] == [3, 3, 27, 0]

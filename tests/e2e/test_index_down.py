@@ -27,8 +27,10 @@ def server() -> Iterator[QdrantHttp]:
         yield server
 
 
-def test_a_server_that_goes_away_in_mid_run_costs_nothing(indexed, pdray, server, tmp_path):
-    workspace, at = tmp_path / "workspace", {"PDRAY_QDRANT_URL": server.url}
+def test_a_server_that_goes_away_in_mid_run_costs_nothing(
+    indexed, pdray, server, one_ray, tmp_path
+):
+    workspace, at = tmp_path / "workspace", {**one_ray, "PDRAY_QDRANT_URL": server.url}
     call = ("index", indexed.photos, "-w", workspace, "--model", "builtin", "--json")
     # The second write is a unit's; it arrives, and nobody hears of it.
     server.trouble = lambda number: Fate.DOWN_AFTER if number == 2 else Fate.ANSWERED
@@ -52,7 +54,7 @@ def test_a_server_that_goes_away_in_mid_run_costs_nothing(indexed, pdray, server
 
 
 def test_a_server_that_refuses_loses_and_delays_is_written_to_again(
-    indexed, pdray, server, tmp_path
+    indexed, pdray, server, one_ray, tmp_path
 ):
     fates = {1: Fate.REFUSED, 2: Fate.REFUSED, 3: Fate.REFUSED, 5: Fate.LOST, 7: Fate.LATE}
     server.trouble = lambda number: fates.get(number, Fate.ANSWERED)
@@ -61,7 +63,7 @@ def test_a_server_that_refuses_loses_and_delays_is_written_to_again(
     for path in sorted(indexed.photos.glob("*.jpg"))[:24]:
         shutil.copy(path, photos)
     workspace = tmp_path / "workspace"
-    at = {"PDRAY_QDRANT_URL": server.url, "PDRAY_QDRANT_TIMEOUT": "2"}
+    at = {**one_ray, "PDRAY_QDRANT_URL": server.url, "PDRAY_QDRANT_TIMEOUT": "2"}
     call = ("index", photos, "-w", workspace, "--model", "builtin", "--json")
     report = pdray(*call, PDRAY_INGEST_UNIT_SIZE="6", **at).document
     assert (report["indexed"], report["failed"], report["pending"]) == (24, 0, 0)
@@ -71,14 +73,15 @@ def test_a_server_that_refuses_loses_and_delays_is_written_to_again(
 
 @pytest.mark.faults
 def test_a_run_without_its_index_commits_and_the_next_catches_up(
-    indexed, copied, pdray, tmp_path, closed_port
+    indexed, copied, pdray, one_ray, tmp_path, closed_port
 ):
     more = tmp_path / "more"
     more.mkdir()
     for path in sorted(copied.photos.glob("*.jpg"))[:20]:
         shutil.copy(path, more)
     call = ("index", more, "-w", copied.workspace, "--json")
-    down = pdray(*call, expect=1, PDRAY_QDRANT_URL=f"http://127.0.0.1:{closed_port}")
+    gone = {**one_ray, "PDRAY_QDRANT_URL": f"http://127.0.0.1:{closed_port}"}
+    down = pdray(*call, expect=1, **gone)
     assert (down.document["indexed"], down.document["failed"]) == (20, 0)
     assert down.document["pending"] > 0
     assert str(closed_port) in down.sentence

@@ -131,7 +131,7 @@ def odd_places(root: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def odd(pdray, tmp_path_factory):
+def odd(pdray, one_ray, tmp_path_factory):
     """The folder, and what `index`, `errors` and `verify` say of it."""
     home = tmp_path_factory.mktemp("odd")
     root, workspace = home / "files", home / "workspace"
@@ -145,14 +145,14 @@ def odd(pdray, tmp_path_factory):
     call = ("index", root, *at, "--model", "builtin")
     found = {
         "report": pdray(
-            *call, PDRAY_INGEST_UNIT_SIZE="16", PDRAY_INGEST_MAX_PIXELS=str(LIMIT)
+            *call, PDRAY_INGEST_UNIT_SIZE="16", PDRAY_INGEST_MAX_PIXELS=str(LIMIT), **one_ray
         ).document,
         "errors": pdray("errors", *at).document,
         "verify": pdray("verify", *at).document,
         "again": pdray(*call).document,
         "search": pdray("search", "something", *at, "--limit", 1000).document,
         "table": pdray("errors", "-w", workspace, COLUMNS="400").out,
-        "retried": pdray(*call, "--retry-failed").document,
+        "retried": pdray(*call, "--retry-failed", **one_ray).document,
         "left": pdray("errors", *at).document,
     }
     return {**found, "root": root, "good": good, "bad": bad}

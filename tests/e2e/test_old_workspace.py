@@ -53,7 +53,7 @@ def looked(home, pdray):
 
 
 @pytest.fixture(scope="module")
-def indexed_again(home, looked, pdray):
+def indexed_again(home, looked, pdray, one_ray):
     """What runs make of it: with nothing changed, then with a change and something new."""
     call = ("index", home / "photos", "-w", home / "workspace", "--json")
     unchanged = pdray(*call).document
@@ -62,7 +62,7 @@ def indexed_again(home, looked, pdray):
     mirrored.save(home / "photos/scene-000001.jpg")
     mirrored.crop((0, 0, 200, 200)).save(home / "photos/new.png")
     (home / "photos/scene-000002.jpg").unlink()
-    changed = pdray(*call).document
+    changed = pdray(*call, **one_ray).document
     at = ("-w", home / "workspace", "--json")
     return {
         "unchanged": unchanged,

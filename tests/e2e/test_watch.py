@@ -15,12 +15,12 @@ pytestmark = [pytest.mark.e2e, pytest.mark.ray]
 
 
 @pytest.fixture
-def watching(starting, tmp_path):
+def watching(starting, one_ray, tmp_path):
     """A watch of an empty folder that looks by itself once an hour: of changes it is told."""
     photos = tmp_path / "photos"
     photos.mkdir()
     call = ("index", photos, "-w", tmp_path / "w", "--model", "builtin", "--json")
-    process = starting(*call, "--watch", "--every", 3600)
+    process = starting(*call, "--watch", "--every", 3600, **one_ray)
     yield process
     if process.poll() is None:
         process.kill()

@@ -1,18 +1,17 @@
-"""What every fault trial shares: starting and killing runs, what must be the same afterwards, and
-the count of it all, which the terminal shows at the end.
-"""
+"""What fault trials share: starting and killing runs, and what must be the same afterwards."""
 
 import io
 import json
+import operator
 import os
 import subprocess
-import sys
 import threading
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -23,10 +22,12 @@ from pdray.catalog.pointer import current
 from pdray.catalog.view import live_records
 from pdray.config import load
 from pdray.index.opening import open_index
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.records import Thumbnail
+from tests import command
 from tests.faults.orphans import compacted
 from tests.faults.points import VARIABLE, Fault
+from tests.faults.trials import Trial
 
 DEADLINE = 120.0  # seconds until an event has to have come
 MARK = "PDRAY_TEST_RUN"  # Ray's processes inherit it, wherever in the process tree they end up
@@ -41,27 +42,23 @@ Event = Callable[[Path, int], bool]  # of the workspace and the driver's process
 
 def environment(mark: str, fault: Fault | None = None, **more: str) -> dict[str, str]:
     """An environment whose mark finds every process of the run again, and that arms it."""
-    kept = {
-        key: value for key, value in os.environ.items() if not key.startswith(("PDRAY_", "RAY"))
-    }
-    kept |= {MARK: mark, **more}
+    made = command.environment(**{MARK: mark, **more})
     if fault is not None:
         Path(fault.folder).mkdir(exist_ok=True)
-        places = [str(_HERE / "armed"), str(_HERE.parent.parent), kept.get("PYTHONPATH", "")]
-        kept |= {VARIABLE: fault.to_json(), "PYTHONPATH": os.pathsep.join(filter(None, places))}
-    return kept
+        places = [str(_HERE / "armed"), str(_HERE.parent.parent), made.get("PYTHONPATH", "")]
+        made |= {VARIABLE: fault.to_json(), "PYTHONPATH": os.pathsep.join(filter(None, places))}
+    return made
 
 
-def words(photos: Path, workspace: object) -> list[str]:
+def call(photos: Path, workspace: object) -> list[object]:
     """The command under trial."""
-    call = ["index", str(photos), "-w", str(workspace), "--model", "builtin", "--json"]
-    return [sys.executable, "-m", "pdray", *call]
+    return ["index", photos, "-w", workspace, "--model", "builtin", "--json"]
 
 
 def start(photos: Path, workspace: object, environ: dict[str, str]) -> "subprocess.Popen[bytes]":
     """Starts it in a session of its own."""
     return subprocess.Popen(
-        words(photos, workspace),
+        command.words(*call(photos, workspace)),
         env=environ,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -71,31 +68,17 @@ def start(photos: Path, workspace: object, environ: dict[str, str]) -> "subproce
 
 
 def finish(photos: Path, workspace: object, environ: dict[str, str]) -> dict[str, object]:
-    """Runs it to its end; gives its report."""
-    ended = subprocess.run(
-        words(photos, workspace),
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    assert "Traceback" not in ended.stderr
-    report: dict[str, object] = json.loads(ended.stdout)
+    """Runs it to its end; gives its report. Its Ray's processes are armed, the driver isn't."""
+    done = command.forked(call(photos, workspace), environ)
+    assert done.code == 0, done.err
+    assert "Traceback" not in done.err
+    report: dict[str, object] = done.document
     return report
 
 
-def pdray(*arguments: object, **more: str) -> "subprocess.CompletedProcess[str]":
+def pdray(*arguments: object, **more: str) -> command.Done:
     """Any other command."""
-    return subprocess.run(
-        [sys.executable, "-m", "pdray", *map(str, arguments)],
-        env=environment("look", **more),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return command.forked(arguments, environment("look", **more))
 
 
 # --- what a run does, as seen from outside
@@ -220,12 +203,11 @@ def flags(workspace: object, state_dir: object = None, **more: object) -> dict[s
     return {name: str(value) for name, value in said.items() if value is not None}
 
 
-def tidied(where: dict[str, str], expected: State) -> None:
-    """After `pdray compact` there is no orphan, and all that can be found is as it was."""
-    assert compacted(where) == set()
+def untidy(where: dict[str, str], expected: State) -> list[str]:
+    """What `pdray compact` leaves behind or changes: no orphan, and all is found as it was."""
+    left = [f"orphan {path}" for path in sorted(compacted(where))]
     found = look(**where)
-    assert max(found.rows.values()) == 1
-    compare(_unnumbered(found), replace(_unnumbered(expected), rows=found.rows))
+    return left + differences(_unnumbered(found), replace(_unnumbered(expected), rows=found.rows))
 
 
 def _unnumbered(state: State) -> State:
@@ -237,74 +219,39 @@ def _unnumbered(state: State) -> State:
     return replace(state, payloads=payloads)
 
 
-def compare(found: State, expected: State, trial: "Trial | None" = None) -> None:
-    """Same ids, payloads, vectors and failures; nothing twice. Counts before it judges."""
+def differences(found: State, expected: State, trial: Trial | None = None) -> list[str]:
+    """What isn't the same: ids, payloads, vectors, failures; and what is there twice. The trial
+    counts what was lost and duplicated.
+    """
+    lost = expected.payloads.keys() - found.payloads.keys()
+    more = found.payloads.keys() - expected.payloads.keys()
+    twice = [row for row, number in found.rows.items() if number > 1]
     if trial is not None:
-        trial.lost = len(expected.payloads.keys() - found.payloads.keys())
-        trial.lost += len(expected.failed.keys() - found.failed.keys())
-        trial.duplicated = len(found.payloads.keys() - expected.payloads.keys())
-        trial.duplicated += sum(number - 1 for number in found.rows.values())
-    assert found.payloads.keys() == expected.payloads.keys()
-    for image, payload in expected.payloads.items():
-        assert found.payloads[image] == payload
-    assert found.failed == expected.failed
-    assert found.vectors.keys() == expected.vectors.keys()
-    for image, vector in expected.vectors.items():
-        other = found.vectors[image]
-        cosine = vector @ other / (np.linalg.norm(vector) * np.linalg.norm(other))
-        assert cosine >= 0.9999
-    assert found.rows == expected.rows
-    assert max(found.rows.values()) == 1
+        trial.lost = len(lost) + len(expected.failed.keys() - found.failed.keys())
+        trial.duplicated = len(more) + sum(found.rows[row] - 1 for row in twice)
+    return [
+        *(f"lost: {image}" for image in sorted(lost)),
+        *(f"one too many: {image}" for image in sorted(more)),
+        *(f"committed twice: {row}" for row in twice),
+        *(f"other row: {row}" for row in set(found.rows.items()) ^ set(expected.rows.items())),
+        *_unlike("payload", found.payloads, expected.payloads, operator.eq),
+        *_unlike("failure", found.failed, expected.failed, operator.eq),
+        *_unlike("vector", found.vectors, expected.vectors, _same_direction),
+    ]
 
 
-# --- the count of it all
+def _unlike(
+    what: str,
+    found: dict[str, Any],
+    expected: dict[str, Any],
+    same: Callable[[Any, Any], bool],
+) -> list[str]:
+    return [
+        f"other {what} of {key}: {found.get(key)} for {expected.get(key)}"
+        for key in sorted(found.keys() | expected.keys())
+        if key not in found or key not in expected or not same(found[key], expected[key])
+    ]
 
 
-@dataclass(slots=True)
-class Trial:
-    """One disturbed run with the clean run after it."""
-
-    kind: str
-    kills: int = 0
-    lost: int = 0
-    duplicated: int = 0
-    rework: int = 0  # images whose decoding began once more than needed
-
-
-TRIALS: list[Trial] = []
-
-
-def counted(kind: str) -> Trial:
-    """A new trial in the table."""
-    TRIALS.append(Trial(kind))
-    return TRIALS[-1]
-
-
-def rework(faults: Iterable[Fault]) -> int:
-    """How many images the runs of these faults decoded more than once, counted each time more."""
-    decoded = [uri for fault in faults for uri in fault.decoded]
-    return len(decoded) - len(set(decoded))
-
-
-def table() -> list[str]:
-    """The lines of the table."""
-    if not TRIALS:
-        return []
-    kinds: dict[str, list[Trial]] = defaultdict(list)
-    for trial in TRIALS:
-        kinds[trial.kind].append(trial)
-    head = ("trials", "kills", "lost", "duplicated", "images decoded again", "at most")
-    wide = max(map(len, [*kinds, "all together"]))
-    lines = [f"{'':{wide}}  {'  '.join(head)}"]
-    for kind, trials in [*kinds.items(), ("all together", TRIALS)]:
-        values = (
-            len(trials),
-            sum(t.kills for t in trials),
-            sum(t.lost for t in trials),
-            sum(t.duplicated for t in trials),
-            sum(t.rework for t in trials),
-            max(t.rework for t in trials),
-        )
-        cells = (f"{value:>{len(name)}}" for name, value in zip(head, values, strict=True))
-        lines.append(f"{kind:{wide}}  {'  '.join(cells)}")
-    return lines
+def _same_direction(one: np.ndarray, other: np.ndarray) -> bool:
+    return float(one @ other / (np.linalg.norm(one) * np.linalg.norm(other))) >= 0.9999

@@ -11,7 +11,7 @@ import fsspec
 from pdray.catalog.catalog import Catalog
 from pdray.catalog.view import live_records
 from pdray.config import load
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.ingest.upkeep import compact
 
 # Records that are kept for good: what runs did, who held the leases, what a server has applied.

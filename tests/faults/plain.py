@@ -2,10 +2,9 @@
 
 Ray only places units; what makes a run right after a kill is not in it. A trial without it takes a
 second or two instead of half a minute, so that every named point can be tried at many calls.
-A server process with everything imported is forked for each run.
+Each run is forked from a process that has everything imported.
 """
 
-import multiprocessing
 import os
 import resource
 import sys
@@ -16,12 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.points import Fault, arm
-
-_PRELOADED = [
-    "tests.faults.plain", "pdray.ingest.compose", "pdray.ingest.run", "pdray.index.edge",
-    "pdray.models.encoder", "pdray.models.resolve", "transformers.models.clip.modeling_clip",
-    "s3fs",
-]  # fmt: skip
+from tests.forking import forking, joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +42,7 @@ class Ended:
 
 def run(call: Call, limit: float = 120.0) -> Ended:
     """Runs a call in a process of its own, to its end or its death."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
+    context = forking()
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(call, theirs), daemon=True)
     process.start()
@@ -58,19 +51,16 @@ def run(call: Call, limit: float = 120.0) -> Ended:
         said: dict[str, Any] = ours.recv() if ours.poll(limit) else {}
     except EOFError:
         said = {}
-    process.join(limit)
-    if process.exitcode is None:
-        process.kill()
-        process.join()
-        raise TimeoutError(f"The run did not end: {call}")
-    return Ended(process.exitcode, said.get("report", {}), said.get("error", ""))
+    code = joined(process, limit)
+    return Ended(code, said.get("report", {}), said.get("error", ""))
 
 
 def _child(call: Call, pipe: Any) -> None:
     from pdray.config import load
     from pdray.errors import PdrayError
     from pdray.ingest import compose
-    from pdray.ingest.run import Options, index
+    from pdray.ingest.current import Options
+    from pdray.ingest.run import index
 
     os.environ.update(call.environment)
     arm(call.fault)
@@ -103,11 +93,17 @@ class _OneProcess:
     cpus, gpus, free = 1, 0, None
 
     def run(
-        self, job: Any, known: Any, units: Iterable[Any], placement: Any, control: Any
+        self,
+        job: Any,
+        known: Any,
+        units: Iterable[Any],
+        placement: Any,
+        control: Any,
+        described: Any = None,
     ) -> Iterator[Any]:
         from pdray.ingest.stages import Worker
 
-        worker = Worker(job, known)
+        worker = Worker(job, known, described)
         for unit in units:
             yield worker.process(unit)
 

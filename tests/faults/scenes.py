@@ -19,7 +19,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Scenes, two copies of one of them, and three files that fail."""
     folder = tmp_path_factory.mktemp("kill") / "photos"
     made = pdray("samples", folder, "--count", GOOD, "--seed", 5, "--max-side", 400)
-    assert made.returncode == 0, made.stderr
+    assert made.code == 0, made.err
     for name in ("copy.jpg", "zz-copy.jpg"):
         shutil.copy(folder / "scene-000050.jpg", folder / name)
     whole = (folder / "scene-000060.jpg").read_bytes()

@@ -16,9 +16,10 @@ import fsspec
 import pytest
 
 from tests.conftest import S3Server
-from tests.faults.harness import State, compare, counted, flags, look, pdray, rework, tidied
+from tests.faults.harness import State, differences, flags, look, pdray, untidy
 from tests.faults.plain import Call, Ended, run
 from tests.faults.points import Fault
+from tests.faults.trials import counted, rework
 
 UNIT = 3
 REQUESTS = 90  # what every run here makes of a bucket, at least
@@ -57,7 +58,7 @@ def undisturbed(photos: Path, home: Path) -> State:
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     home = tmp_path_factory.mktemp("story")
     photos = home / "photos"
-    assert pdray("samples", photos, "--count", 24, "--seed", 9, "--max-side", 320).returncode == 0
+    assert pdray("samples", photos, "--count", 24, "--seed", 9, "--max-side", 320).code == 0
     scene = [photos / f"scene-{number:06d}.jpg" for number in range(1, 25)]
     later = home / "later"
     later.mkdir()
@@ -144,8 +145,8 @@ def trial(
     s3: S3Server | None,
     *,
     tidy: bool = True,
-) -> None:
-    """Kills a run at the moment, runs again, compares, compacts, compares again."""
+) -> list[str]:
+    """What is wrong after a run that is killed at the moment, a clean run, and a compaction."""
     workspace, state = place(earlier)
     environ = s3.environment if s3 else None
     fault = Fault(str(home / "first"), *moment)
@@ -159,12 +160,11 @@ def trial(
     counts = counted(f"killed {how}, {'S3' if s3 else 'local disk'}")
     counts.kills, counts.rework = 1, rework([fault, again])
     expected = story.changed if earlier else story.fresh
-    compare(look(workspace, state), expected, counts)
+    wrong = differences(look(workspace, state), expected, counts)
     assert counts.rework <= UNIT
     assert ended.report["rework"] <= UNIT
     assert ended.report["pending"] == 0
-    if tidy:
-        tidied(flags(workspace, state), expected)
+    return wrong + untidy(flags(workspace, state), expected) if tidy else wrong
 
 
 _BOTH = ("before", "after")
@@ -221,14 +221,15 @@ def _name(value: object) -> str | None:
 def test_a_run_that_dies_at_a_named_point_leaves_no_trace(
     story: Story, on_disk: Place, tmp_path: Path, earlier: bool, moment: Moment
 ) -> None:
-    trial(story, on_disk, earlier, moment, tmp_path, None, tidy=moment == _FEW[3][1])
+    tidy = moment == _FEW[3][1]
+    assert trial(story, on_disk, earlier, moment, tmp_path, None, tidy=tidy) == []
 
 
 @pytest.mark.parametrize(("earlier", "moment"), _FEW_ON_S3, ids=_name)
 def test_a_run_that_dies_at_a_named_point_on_s3_leaves_no_trace(
     story: Story, on_s3: Place, s3: S3Server, tmp_path: Path, earlier: bool, moment: Moment
 ) -> None:
-    trial(story, on_s3, earlier, moment, tmp_path, s3, tidy=earlier)
+    assert trial(story, on_s3, earlier, moment, tmp_path, s3, tidy=earlier) == []
 
 
 @pytest.mark.faults
@@ -236,7 +237,7 @@ def test_a_run_that_dies_at_a_named_point_on_s3_leaves_no_trace(
 def test_no_run_that_dies_at_any_named_point_leaves_a_trace(
     story: Story, on_disk: Place, tmp_path: Path, earlier: bool, moment: Moment
 ) -> None:
-    trial(story, on_disk, earlier, moment, tmp_path, None)
+    assert trial(story, on_disk, earlier, moment, tmp_path, None) == []
 
 
 @pytest.mark.faults
@@ -246,7 +247,7 @@ def test_no_run_that_dies_at_any_named_point_leaves_a_trace(
 def test_no_run_that_dies_at_any_named_point_on_s3_leaves_a_trace(
     story: Story, on_s3: Place, s3: S3Server, tmp_path: Path, earlier: bool, moment: Moment
 ) -> None:
-    trial(story, on_s3, earlier, moment, tmp_path, s3)
+    assert trial(story, on_s3, earlier, moment, tmp_path, s3) == []
 
 
 @pytest.mark.faults
@@ -256,4 +257,4 @@ def test_no_run_that_dies_at_a_random_request_to_s3_leaves_a_trace(
 ) -> None:
     rng = random.Random(number)
     moment = ("request to the bucket", "before", rng.randint(1, REQUESTS))
-    trial(story, on_s3, number % 2 == 1, moment, tmp_path, s3)
+    assert trial(story, on_s3, number % 2 == 1, moment, tmp_path, s3) == []

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import State, compare, counted, look, pdray, rework
+from tests.faults.harness import State, differences, look, pdray
 from tests.faults.plain import Call, run
 from tests.faults.points import Fault
+from tests.faults.trials import counted, rework
 
 UNIT = 4
 
@@ -17,7 +18,7 @@ UNIT = 4
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("disk") / "photos"
-    assert pdray("samples", folder, "--count", 24, "--seed", 3, "--max-side", 400).returncode == 0
+    assert pdray("samples", folder, "--count", 24, "--seed", 3, "--max-side", 400).code == 0
     return folder
 
 
@@ -72,7 +73,7 @@ def test_a_full_disk_is_one_sentence_and_the_next_run_completes(
     assert ended.report["unchanged"] == kept * UNIT
     counts = counted("disk full")
     counts.rework = rework([first.fault, again.fault])
-    compare(look(workspace, tmp_path / "state"), undisturbed, counts)
+    assert differences(look(workspace, tmp_path / "state"), undisturbed, counts) == []
     assert counts.rework <= UNIT
 
 
@@ -90,7 +91,7 @@ def test_an_index_that_can_grow_no_more_costs_no_row(
     assert ended.code == 0, ended.error
     counts = counted("disk full")
     counts.rework = rework([first.fault, again.fault])
-    compare(look(workspace, tmp_path / "state"), undisturbed, counts)
+    assert differences(look(workspace, tmp_path / "state"), undisturbed, counts) == []
 
 
 @pytest.mark.faults
@@ -111,9 +112,9 @@ def test_what_dead_writers_left_is_never_read(
     assert again.code == 0, again.error
     assert (again.report["unchanged"], again.report["read"]) == (24, 0)
     counts = counted("truncated temporary files")
-    compare(look(workspace, tmp_path / "state"), undisturbed, counts)
+    assert differences(look(workspace, tmp_path / "state"), undisturbed, counts) == []
     verified = pdray("verify", "-w", workspace, PDRAY_STATE_DIR=str(tmp_path / "state"))
-    assert verified.returncode == 0, verified.stdout
+    assert verified.code == 0, verified.out
     rebuilt = pdray("rebuild", "-w", workspace, PDRAY_STATE_DIR=str(tmp_path / "state"))
-    assert rebuilt.returncode == 0, rebuilt.stderr
-    compare(look(workspace, tmp_path / "state"), undisturbed)
+    assert rebuilt.code == 0, rebuilt.err
+    assert differences(look(workspace, tmp_path / "state"), undisturbed) == []

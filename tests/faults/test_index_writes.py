@@ -8,18 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import (
-    State,
-    compare,
-    counted,
-    flags,
-    look,
-    pdray,
-    rework,
-    tidied,
-)
+from tests.faults.harness import State, differences, flags, look, pdray, untidy
 from tests.faults.plain import Call, Ended, run
 from tests.faults.points import Fault
+from tests.faults.trials import counted, rework
 from tests.qdrant_http import Fate, QdrantHttp
 
 UNIT = 3
@@ -37,9 +29,7 @@ def server() -> Iterator[QdrantHttp]:
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("writes") / "photos"
     count = UNIT * UNITS
-    assert (
-        pdray("samples", folder, "--count", count, "--seed", 8, "--max-side", 320).returncode == 0
-    )
+    assert pdray("samples", folder, "--count", count, "--seed", 8, "--max-side", 320).code == 0
     return folder
 
 
@@ -74,8 +64,12 @@ def once(photos: Path, home: Path, fault: Fault, environ: dict[str, str]) -> End
     return run(Call(str(photos), workspace, state, fault, environ, UNIT))
 
 
-def trial(photos: Path, undisturbed: State, server: QdrantHttp, home: Path, number: int) -> None:
-    """A run whose writes meet trouble as the number says, every third killed meanwhile too."""
+def trial(
+    photos: Path, undisturbed: State, server: QdrantHttp, home: Path, number: int
+) -> list[str]:
+    """What is wrong after a run whose writes meet trouble as the number says, every third killed
+    meanwhile too, and a clean run.
+    """
     rng = random.Random(number)
     fates = {write: rng.choice(TROUBLE) for write in rng.sample(range(1, UNITS + 2), 3)}
     moments = ("points sent", rng.choice(("before", "after")), rng.randint(1, UNITS - 2))
@@ -95,15 +89,15 @@ def trial(photos: Path, undisturbed: State, server: QdrantHttp, home: Path, numb
     assert ended.code == 0, ended.error
     assert ended.report["pending"] == 0
     counts.kills, counts.rework = int(first.struck), rework([first, again])
-    compare(look(**places(server, home)), undisturbed, counts)
+    wrong = differences(look(**places(server, home)), undisturbed, counts)
     assert counts.rework <= UNIT
-    tidied(places(server, home), undisturbed)
+    return wrong + untidy(places(server, home), undisturbed)
 
 
 def test_an_index_that_refuses_and_loses_writes_ends_as_one_that_never_did(
     photos: Path, undisturbed: State, server: QdrantHttp, tmp_path: Path
 ) -> None:
-    trial(photos, undisturbed, server, tmp_path, 2)
+    assert trial(photos, undisturbed, server, tmp_path, 2) == []
 
 
 @pytest.mark.faults
@@ -111,4 +105,4 @@ def test_an_index_that_refuses_and_loses_writes_ends_as_one_that_never_did(
 def test_no_trouble_of_the_index_leaves_a_trace(
     photos: Path, undisturbed: State, server: QdrantHttp, tmp_path: Path, number: int
 ) -> None:
-    trial(photos, undisturbed, server, tmp_path, number)
+    assert trial(photos, undisturbed, server, tmp_path, number) == []

@@ -14,13 +14,14 @@ import psutil
 import pytest
 from ray.cluster_utils import Cluster
 
+from tests.command import forked
 from tests.faults.harness import (
     DEADLINE,
     TICK,
     State,
+    call,
     committed,
-    compare,
-    counted,
+    differences,
     environment,
     flags,
     kill_everything,
@@ -28,14 +29,13 @@ from tests.faults.harness import (
     pdray,
     processes,
     projecting,
-    rework,
     start,
-    tidied,
+    untidy,
     wait_for,
-    words,
 )
 from tests.faults.points import Fault
 from tests.faults.scenes import SIZE, UNIT
+from tests.faults.trials import counted, rework
 
 pytestmark = [pytest.mark.ray]
 
@@ -88,8 +88,8 @@ def held(node: Any) -> list[str]:
 
 def lose_a_node(
     photos: Path, undisturbed: State, nodes: Nodes, home: Path, embedder: str, **shape: Any
-) -> None:
-    """Kills one of two nodes in mid-run; the other one ends the run."""
+) -> list[str]:
+    """What is wrong after one of two nodes was killed in mid-run, and the other ended the run."""
     fault = Fault(str(home / "fault"))
     cluster = nodes(fault, **shape)
     lost = cluster.add_node(object_store_memory=STORE, **shape)
@@ -103,18 +103,18 @@ def lose_a_node(
         cluster.remove_node(lost, allow_graceful=False)
         assert run.wait(timeout=240) == 0
     counts.kills, counts.rework = 1, rework([fault])
-    compare(look(home / "workspace"), undisturbed, counts)
+    wrong = differences(look(home / "workspace"), undisturbed, counts)
     # What was begun when it died, and what its last process began before it knew.
     assert counts.rework <= (in_hand + 1) * UNIT
-    assert pdray("verify", "-w", home / "workspace").returncode == 0
-    tidied(flags(home / "workspace"), undisturbed)
+    assert pdray("verify", "-w", home / "workspace").code == 0
+    return wrong + untidy(flags(home / "workspace"), undisturbed)
 
 
 def test_a_run_outlives_the_loss_of_a_node_that_embeds(
     photos: Path, undisturbed: State, nodes: Nodes, tmp_path: Path
 ) -> None:
     title = "ray::MapWorker(MapBatches(_Process))"
-    lose_a_node(photos, undisturbed, nodes, tmp_path, title, num_cpus=1)
+    assert lose_a_node(photos, undisturbed, nodes, tmp_path, title, num_cpus=1) == []
 
 
 @pytest.mark.faults
@@ -123,7 +123,8 @@ def test_a_run_outlives_the_loss_of_a_node_with_a_gpu(
 ) -> None:
     """A GPU in name only: Ray schedules by it, the model runs on the CPU."""
     title = "ray::MapWorker(MapBatches(_Embed))"
-    lose_a_node(photos, undisturbed, nodes, tmp_path, title, num_cpus=2, num_gpus=1)
+    shape = {"num_cpus": 2, "num_gpus": 1}
+    assert lose_a_node(photos, undisturbed, nodes, tmp_path, title, **shape) == []
 
 
 @pytest.mark.faults
@@ -141,9 +142,9 @@ def test_a_run_on_a_gpu_outlives_the_death_of_one_of_its_processes(
         found[0].kill()
         assert run.wait(timeout=240) == 0
     counts.kills, counts.rework = 1, rework([fault])
-    compare(look(tmp_path / "workspace"), undisturbed, counts)
+    assert differences(look(tmp_path / "workspace"), undisturbed, counts) == []
     assert counts.rework <= UNIT
-    tidied(flags(tmp_path / "workspace"), undisturbed)
+    assert untidy(flags(tmp_path / "workspace"), undisturbed) == []
 
 
 @contextmanager
@@ -175,17 +176,13 @@ def test_a_machine_that_does_not_see_a_folder_ends_the_run_in_one_sentence(
     nodes: Nodes, tmp_path: Path, hidden: str
 ) -> None:
     photos = tmp_path / "photos" / "inside"
-    assert pdray("samples", photos, "--count", 2, "--max-side", 320).returncode == 0
+    assert pdray("samples", photos, "--count", 2, "--max-side", 320).code == 0
     (tmp_path / "workspace").mkdir()
     cluster = nodes(Fault(str(tmp_path / "fault")), num_cpus=0)
     environ = environment(str(tmp_path), None, PDRAY_RAY_ADDRESS=cluster.address, **OPEN)
     with another_machine(cluster, tmp_path / hidden, environ):
-        ended = subprocess.run(
-            words(photos, tmp_path / "workspace"), env=environ, capture_output=True, text=True,
-            timeout=240, check=False,
-        )  # fmt: skip
-    assert ended.returncode == 1, ended
-    (said,) = [line for line in ended.stderr.splitlines() if line.startswith("pdray: ")]
+        ended = forked(call(photos, tmp_path / "workspace"), environ)
+    assert ended.code == 1, ended
     seen = photos if hidden == "photos" else tmp_path / "workspace"
-    assert f"can't see {'the workspace ' if hidden == 'workspace' else ''}{seen}" in said
-    assert "s3://" in said
+    assert f"can't see {'the workspace ' if hidden == 'workspace' else ''}{seen}" in ended.sentence
+    assert "s3://" in ended.sentence

@@ -4,9 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -20,21 +17,14 @@ from pdray.catalog import runs
 from pdray.catalog.catalog import Catalog
 from pdray.catalog.runs import Run
 from pdray.catalog.view import live_records
+from tests.command import environment, forked, words
+from tests.waiting import until
 
 pytestmark = [pytest.mark.ray, pytest.mark.e2e]
 
 IMAGES = 160
 UNIT = 4
 DEADLINE = 120.0
-_TICK = threading.Event()
-
-
-def until(happened: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + DEADLINE
-    while not (found := happened()):
-        assert time.monotonic() < deadline, f"waited in vain for: {what}"
-        _TICK.wait(0.05)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +42,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def environment() -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PDRAY_", "RAY"))}
-    return {**kept, "PDRAY_INGEST_UNIT_SIZE": str(UNIT), "PDRAY_INGEST_ENCODERS": "1"}
-
-
-def words(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "pdray", *map(str, arguments)]
+def steered() -> dict[str, str]:
+    """Small units, one after the other."""
+    return environment(PDRAY_INGEST_UNIT_SIZE=str(UNIT), PDRAY_INGEST_ENCODERS="1")
 
 
 class Indexing:
@@ -69,14 +55,14 @@ class Indexing:
         earlier = self._ids()
         self.process = subprocess.Popen(
             words("index", folder, "-w", workspace, "--model", "builtin", "--json"),
-            env=environment(),
+            env=steered(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
-        self.run_id = until(lambda: self._ids() - earlier, "the run's record").pop()
+        self.run_id = until(lambda: self._ids() - earlier, "the run's record", DEADLINE).pop()
         self.catalog = Catalog.open(str(workspace))
         self.run("the run's first words")
 
@@ -90,7 +76,7 @@ class Indexing:
             run = runs.read(self.catalog, self.run_id)
             return run if run and fits(run) else None
 
-        found: Run = until(look, what)
+        found: Run = until(look, what, DEADLINE)
         return found
 
     def signal(self, number: int) -> None:
@@ -105,11 +91,9 @@ class Indexing:
 
 def called(*arguments: object) -> str:
     """What another process prints that reads the workspace."""
-    done = subprocess.run(
-        words(*arguments), env=environment(), capture_output=True, text=True, timeout=DEADLINE,
-        check=True,
-    )  # fmt: skip
-    return done.stdout
+    done = forked(arguments, steered())
+    assert done.code == 0, done.err
+    return done.out
 
 
 def committed(indexing: Indexing) -> Counter[str]:

@@ -13,11 +13,13 @@ from ray.serve.schema import ServeDeploySchema
 from websockets.sync.client import connect
 
 from pdray.config import load
-from pdray.config.settings import settings_by_name
-from pdray.serve import compose
+from pdray.config.listing import settings_by_name
+from pdray.errors import UsageError
+from pdray.serve import compose, gate
 from pdray.serve.load import drive, request
 from tests.served import Made, commit, make
-from tests.serving import API, CONFIGS, Server, configuration, serve_run, until
+from tests.serving import API, CONFIGS, Server, configuration, passed_over, serve_run
+from tests.waiting import until
 
 CONFIGURATIONS = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 TEXTS = ("a red circle", "a blue square", "a green triangle", "something yellow")
@@ -29,6 +31,7 @@ served = pytest.mark.ray
 def test_a_shipped_configuration_is_what_serve_takes_and_names_what_there_is(name: str):
     document = configuration(name)
     schema = ServeDeploySchema.model_validate(document)
+    assert list(passed_over(document, schema.model_dump(exclude_unset=True))) == []
     (application,) = schema.applications
     module, _, function = application.import_path.partition(":")
     assert inspect.ismodule(inspect.getmodule(getattr(compose, function)))
@@ -39,7 +42,18 @@ def test_a_shipped_configuration_is_what_serve_takes_and_names_what_there_is(nam
     deployments = {"search", "images", "index"}
     assert placed._bound_deployment.name in deployments
     assert {one.name for one in application.deployments} <= deployments
-    assert document["http_options"]["host"] == "127.0.0.1"
+    # Where others can reach it, keys are demanded, and only because pdray is told so too.
+    host = document["http_options"]["host"]
+    assert host == application.args.get("serve_host", "127.0.0.1")
+    if not gate.is_loopback(host):
+        with pytest.raises(UsageError, match="PDRAY_SERVE_WRITE_KEY"):
+            gate.check(settings)
+
+
+def test_a_configuration_with_a_secret_in_it_is_refused():
+    with pytest.raises(UsageError, match="set PDRAY_SERVE_WRITE_KEY on the nodes") as refused:
+        compose.application({"serve_write_key": "hidden"})
+    assert "hidden" not in str(refused.value)
 
 
 def test_the_environment_file_is_what_pdray_serve_sets():

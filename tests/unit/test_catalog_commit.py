@@ -10,9 +10,9 @@ import pytest
 from pdray.catalog.catalog import Catalog, new_attempt
 from pdray.catalog.store import LocalStore
 from pdray.errors import CatalogError
-from pdray.records import ImageRecord, ModelSpec, Preprocessing, Thumbnail, content_id
+from pdray.records import ImageRecord, Thumbnail, content_id
+from tests.handmade import SPEC
 
-SPEC = ModelSpec("m", "m", None, "clip", 4, "w", Preprocessing(8, 8, "exact", 8))
 UNIT = "0123456789abcdef" * 2
 CONTENT = content_id(b"x")
 

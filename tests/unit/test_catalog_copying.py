@@ -17,9 +17,8 @@ from pdray.catalog.packing import repack, wasteful
 from pdray.catalog.store import Store, open_store
 from pdray.catalog.view import known_contents, live_records
 from pdray.errors import CatalogError
-from pdray.records import ImageRecord, ModelSpec, Preprocessing, content_id, image_id
-
-SPEC = ModelSpec("m", "m", None, "clip", 4, "w", Preprocessing(8, 8, "exact", 8))
+from pdray.records import ImageRecord, content_id, image_id
+from tests.handmade import SPEC
 
 
 @pytest.fixture(params=["folder", "memory", "s3"])

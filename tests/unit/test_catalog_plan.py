@@ -17,12 +17,11 @@ from pdray.records import (
     ImageRecord,
     ImageRef,
     ModelSpec,
-    Preprocessing,
     content_id,
     image_id,
 )
+from tests.handmade import SPEC
 
-SPEC = ModelSpec("m", "m", None, "clip", 4, "w", Preprocessing(8, 8, "exact", 8))
 Entry = ImageRef | Failure
 
 

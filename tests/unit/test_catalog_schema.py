@@ -15,12 +15,9 @@ from pdray.records import (
     Failure,
     ImageRecord,
     Metadata,
-    ModelSpec,
-    Preprocessing,
     Thumbnail,
 )
-
-SPEC = ModelSpec("m", "m", None, "clip", 4, "w", Preprocessing(8, 8, "exact", 8))
+from tests.handmade import SPEC
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 MAYBE = st.none() | TEXT

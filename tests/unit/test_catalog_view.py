@@ -21,9 +21,9 @@ from pdray.catalog.view import (
     live_versions,
     load_live,
 )
-from pdray.records import ImageRecord, ModelSpec, Preprocessing, Status, content_id
+from pdray.records import ImageRecord, Status, content_id
+from tests.handmade import SPEC
 
-SPEC = ModelSpec("m", "m", None, "clip", 4, "w", Preprocessing(8, 8, "exact", 8))
 KEYS = ["uri", "seq", "status", "image_id"]
 
 
@@ -175,7 +175,7 @@ def test_readers_list_again_when_a_compaction_takes_the_parts_that_they_listed(
             catalog.store.delete(path)
     assert catalog.settled_parts("c") == merged_rows != catalog.parts("c")
     merged = catalog.embedding_table(old["embedding_parts"][0])
-    catalog.write_merged_embeddings(SPEC.space, merged)
+    catalog.write_merged_contents(f"embeddings/{SPEC.space}", merged)
     catalog.store.delete(old["embedding_parts"][0])
     for name, listed in old.items():
         answers = chain(

@@ -237,3 +237,16 @@ def test_every_described_default_is_a_value_that_its_kind_takes(cwd: Path) -> No
         value = getattr(getattr(settings, section) if section else settings, name)
         if isinstance(value, int | float) and not isinstance(value, bool):
             assert load(environ={row.environment: str(value)}, cwd=cwd) == settings
+
+
+def test_every_secret_may_lie_in_a_file_that_the_environment_names(cwd: Path) -> None:
+    (cwd / "secret").write_text("from the file\n")
+    files = {"PDRAY_SERVE_WRITE_KEY_FILE": "secret", "PDRAY_SOURCES_S3_SECRET_FILE": "secret"}
+    settings = load(environ=files, cwd=cwd)
+    assert settings.serve.write_key == settings.sources.s3_secret == Secret("from the file")
+    settings = load(environ={**files, "PDRAY_SERVE_WRITE_KEY": "itself"}, cwd=cwd)
+    assert settings.serve.write_key == Secret("itself")
+    with pytest.raises(UsageError, match=r"PDRAY_SERVE_READ_KEY_FILE names .*none, which can't"):
+        load(environ={"PDRAY_SERVE_READ_KEY_FILE": "none"}, cwd=cwd)
+    with pytest.raises(UsageError, match="PDRAY_WORKSPACE_FILE is no setting"):
+        load(environ={"PDRAY_WORKSPACE_FILE": "secret"}, cwd=cwd)

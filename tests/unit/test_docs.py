@@ -55,10 +55,35 @@ def test_every_make_target_in_the_readme_exists() -> None:
 
 
 def test_links_in_the_documents_lead_somewhere() -> None:
-    for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"):
-        text = (ROOT / name).read_text("utf-8")
-        for link in re.findall(r"\]\(([^)#]+)\)", text):
-            assert (ROOT / link).exists(), f"{name} links to {link}"
+    names = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
+    for path in (*(ROOT / name for name in names), *(ROOT / "cluster").glob("*.md")):
+        for link in re.findall(r"\]\(([^)#]+)\)", path.read_text("utf-8")):
+            assert "://" in link or (path.parent / link).exists(), f"{path} links to {link}"
+
+
+def test_what_operators_files_set_is_a_setting() -> None:
+    """A name that is none would end every command in words, on the first day in production."""
+    known = {row.environment for row in describe()} | {"PDRAY_CONFIG"}
+    known |= {f"{name}_FILE" for name in known}
+    places = ("jobs", "serve_configs", "cluster", ".github")
+    files = [path for place in places for path in (ROOT / place).rglob("*") if path.is_file()]
+    assert files
+    for path in files:
+        if (
+            path.suffix in (".md", ".yaml", ".yml", ".tpl", ".env", ".py", "")
+            or "Docker" in path.name
+        ):
+            for name in re.findall(r"\bPDRAY_[A-Z0-9_]+\b", path.read_text("utf-8")):
+                assert name in known or name.startswith("PDRAY_TEST_"), f"{path} names {name}"
+
+
+def test_every_job_is_short_and_listed() -> None:
+    jobs = sorted((ROOT / "jobs").glob("*.py"))
+    assert len(jobs) >= 6
+    page = (ROOT / "cluster" / "jobs.md").read_text("utf-8")
+    for job in jobs:
+        assert len(job.read_text("utf-8").splitlines()) <= 40, job
+        assert f"`jobs/{job.name}`" in page
 
 
 def test_files_that_the_architecture_names_exist() -> None:

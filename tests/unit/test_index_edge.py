@@ -2,14 +2,11 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -50,17 +47,6 @@ def points(start, end):
 """
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder in memory where there is room: making a shard syncs hundreds of small files, and a
-    busy disk turns that into seconds. What a killed process leaves behind is the same.
-    """
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2**30
-    with tempfile.TemporaryDirectory(dir=memory if roomy else None) as made:
-        yield Path(made)
-
-
 @pytest.fixture(autouse=True)
 def few_fields(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pdray.index.edge_shard, "PAYLOAD_INDEXES", FEW)
@@ -88,7 +74,7 @@ def generation(state: Path) -> Path:
     return space / str(json.loads((space / "current.json").read_text())["generation"])
 
 
-def test_a_killed_process_loses_nothing_acknowledged(folder: Path) -> None:
+def test_a_killed_process_loses_nothing_acknowledged(tmp_path: Path) -> None:
     code = f"""
 index = open_index(target, "{SPACE}", {DIM})
 index.upsert(points(0, 600))
@@ -98,24 +84,24 @@ index.delete([points(0, 1)[0].id])
 index.annotate([points(1, 2)[0].id], {{"tags": ["cat"]}})
 die()
 """
-    killed(folder, code)
-    with open_index(IndexTarget(folder), SPACE, DIM) as index:
+    killed(tmp_path, code)
+    with open_index(IndexTarget(tmp_path), SPACE, DIM) as index:
         assert {point for point, _ in index.scroll("pets")} == {name(i) for i in range(1, 700)}
         assert index.retrieve([name(1)])[0].payload["tags"] == ["cat"]
         assert index.ledger.applied() == {"first"}
 
 
-def test_a_shard_whose_making_was_killed_is_made_again(folder: Path) -> None:
-    killed(folder, f'edge.write_current = die\nopen_index(target, "{SPACE}", {DIM})')
-    half = next((folder / "index" / SPACE).glob("g-*"))
-    with open_index(IndexTarget(folder), SPACE, DIM) as index:
+def test_a_shard_whose_making_was_killed_is_made_again(tmp_path: Path) -> None:
+    killed(tmp_path, f'edge.write_current = die\nopen_index(target, "{SPACE}", {DIM})')
+    half = next((tmp_path / "index" / SPACE).glob("g-*"))
+    with open_index(IndexTarget(tmp_path), SPACE, DIM) as index:
         index.upsert(points(3))
         assert index.count() == 3
     assert not half.exists()
 
 
-def test_a_killed_rebuild_leaves_the_old_index(folder: Path) -> None:
-    with open_index(IndexTarget(folder), SPACE, DIM) as index:
+def test_a_killed_rebuild_leaves_the_old_index(tmp_path: Path) -> None:
+    with open_index(IndexTarget(tmp_path), SPACE, DIM) as index:
         index.upsert(points(3))
         index.ledger.mark(["old"])
     code = f"""
@@ -124,36 +110,38 @@ with rebuild_index(target, "{SPACE}", {DIM}) as index:
     index.ledger.mark(["new"])
     edge.write_current = die
 """
-    killed(folder, code)
-    with open_index(IndexTarget(folder), SPACE, DIM) as index:
+    killed(tmp_path, code)
+    with open_index(IndexTarget(tmp_path), SPACE, DIM) as index:
         assert index.count() == 3
         assert index.ledger.applied() == {"old"}
-    assert list((folder / "index" / SPACE).glob("g-*")) == [generation(folder)]
+    assert list((tmp_path / "index" / SPACE).glob("g-*")) == [generation(tmp_path)]
 
 
-def test_a_second_opener_is_told_who_holds_the_index(folder: Path) -> None:
+def test_a_second_opener_is_told_who_holds_the_index(tmp_path: Path) -> None:
     with (
-        open_index(IndexTarget(folder, label="pdray serve"), SPACE, DIM),
+        open_index(IndexTarget(tmp_path, label="pdray serve"), SPACE, DIM),
         pytest.raises(IndexUnavailable, match=rf"process {os.getpid()} \(pdray serve\)"),
     ):
-        open_index(IndexTarget(folder), SPACE, DIM, wait_seconds=0)
-    open_index(IndexTarget(folder), SPACE, DIM, wait_seconds=0).close()
+        open_index(IndexTarget(tmp_path), SPACE, DIM, wait_seconds=0)
+    open_index(IndexTarget(tmp_path), SPACE, DIM, wait_seconds=0).close()
 
 
-def test_an_index_that_fails_to_open_is_let_go(folder: Path) -> None:
-    open_index(IndexTarget(folder), SPACE, DIM).close()
+def test_an_index_that_fails_to_open_is_let_go(tmp_path: Path) -> None:
+    open_index(IndexTarget(tmp_path), SPACE, DIM).close()
     with pytest.raises(IndexUnavailable, match="16 dimensions, not 32"):
-        open_index(IndexTarget(folder), SPACE, 32)
-    open_index(IndexTarget(folder), SPACE, DIM, wait_seconds=0).close()
+        open_index(IndexTarget(tmp_path), SPACE, 32)
+    open_index(IndexTarget(tmp_path), SPACE, DIM, wait_seconds=0).close()
 
 
 @pytest.mark.parametrize("damage", ["segments", "config", "record", "format", "gone"])
-def test_a_damaged_index_asks_for_a_rebuild_and_gets_well_by_it(folder: Path, damage: str) -> None:
-    with open_index(IndexTarget(folder), SPACE, DIM) as index:
+def test_a_damaged_index_asks_for_a_rebuild_and_gets_well_by_it(
+    tmp_path: Path, damage: str
+) -> None:
+    with open_index(IndexTarget(tmp_path), SPACE, DIM) as index:
         index.upsert(points(3))
         index.ledger.mark(["old"])
-    shard = generation(folder) / "shard"
-    record = folder / "index" / SPACE / "current.json"
+    shard = generation(tmp_path) / "shard"
+    record = tmp_path / "index" / SPACE / "current.json"
     if damage == "segments":
         for path in shard.glob("segments/*/segment.json"):
             path.write_text("{")
@@ -164,18 +152,18 @@ def test_a_damaged_index_asks_for_a_rebuild_and_gets_well_by_it(folder: Path, da
     elif damage == "format":
         record.write_text(json.dumps({**json.loads(record.read_text()), "format": 99}))
     else:
-        shard.rename(folder / "elsewhere")
+        shard.rename(tmp_path / "elsewhere")
     with pytest.raises(IndexUnavailable, match="pdray rebuild"):
-        open_index(IndexTarget(folder), SPACE, DIM)
-    with rebuild_index(IndexTarget(folder), SPACE, DIM) as index:
+        open_index(IndexTarget(tmp_path), SPACE, DIM)
+    with rebuild_index(IndexTarget(tmp_path), SPACE, DIM) as index:
         index.upsert(points(2))
-    with open_index(IndexTarget(folder), SPACE, DIM) as index:
+    with open_index(IndexTarget(tmp_path), SPACE, DIM) as index:
         assert index.count() == 2
         assert index.ledger.applied() == set()
 
 
-def test_an_index_that_was_closed_says_so(folder: Path) -> None:
-    index = open_index(IndexTarget(folder), SPACE, DIM)
+def test_an_index_that_was_closed_says_so(tmp_path: Path) -> None:
+    index = open_index(IndexTarget(tmp_path), SPACE, DIM)
     index.close()
     index.close()
     with pytest.raises(IndexUnavailable):
@@ -183,18 +171,18 @@ def test_an_index_that_was_closed_says_so(folder: Path) -> None:
 
 
 def test_a_field_that_a_new_release_filters_by_is_indexed_on_opening(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    open_index(IndexTarget(folder), SPACE, DIM).close()
+    open_index(IndexTarget(tmp_path), SPACE, DIM).close()
     monkeypatch.setattr(pdray.index.edge_shard, "PAYLOAD_INDEXES", PAYLOAD_INDEXES)
-    open_index(IndexTarget(folder), SPACE, DIM).close()
-    shard = qdrant_edge.EdgeShard.load(str(generation(folder) / "shard"))
+    open_index(IndexTarget(tmp_path), SPACE, DIM).close()
+    shard = qdrant_edge.EdgeShard.load(str(generation(tmp_path) / "shard"))
     assert shard.info().payload_schema.keys() == PAYLOAD_INDEXES.keys()
     shard.close()
 
 
-def test_people_can_annotate_while_ingestion_writes(folder: Path) -> None:
-    with open_index(IndexTarget(folder), SPACE, DIM) as index:
+def test_people_can_annotate_while_ingestion_writes(tmp_path: Path) -> None:
+    with open_index(IndexTarget(tmp_path), SPACE, DIM) as index:
         index.upsert(points(50))
 
         def annotate() -> None:
@@ -212,13 +200,13 @@ def test_people_can_annotate_while_ingestion_writes(folder: Path) -> None:
 
 @pytest.mark.parametrize("exact_up_to", [50_000, 0])
 def test_a_filter_over_a_graph_still_finds_the_neighbours(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, exact_up_to: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exact_up_to: int
 ) -> None:
     monkeypatch.setattr(pdray.index.edge, "EXACT_UP_TO", exact_up_to)
     count = 3_000
     rows = np.random.default_rng(0).standard_normal((count, DIM)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    target = IndexTarget(folder)
+    target = IndexTarget(tmp_path)
     with open_edge(target, SPACE, DIM, wait_seconds=0, optimise_from=count) as index:
         index.upsert(
             [
@@ -236,16 +224,16 @@ def test_a_filter_over_a_graph_still_finds_the_neighbours(
             hit += len({found.id for found in narrow} & _nearest(rows, query, kept))
             hit += len({found.id for found in wide} & _nearest(rows, query, everything))
         assert hit >= (200 if exact_up_to else 190)
-    shard = qdrant_edge.EdgeShard.load(str(generation(folder) / "shard"))
+    shard = qdrant_edge.EdgeShard.load(str(generation(tmp_path) / "shard"))
     assert shard.info().indexed_vectors_count == count
     shard.close()
 
 
-def test_what_deleted_points_leave_behind_is_swept_away(folder: Path) -> None:
-    with open_index(IndexTarget(folder), SPACE, DIM) as index:
+def test_what_deleted_points_leave_behind_is_swept_away(tmp_path: Path) -> None:
+    with open_index(IndexTarget(tmp_path), SPACE, DIM) as index:
         index.upsert(points(3_000))
         index.delete([name(i) for i in range(2_000)])
-        segments = generation(folder) / "shard" / "segments"
+        segments = generation(tmp_path) / "shard" / "segments"
         before = set(segments.iterdir())
         index.optimise()
         assert {point for point, _ in index.scroll()} == {name(i) for i in range(2_000, 3_000)}

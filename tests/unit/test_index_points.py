@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pdray.index.points import MACHINE_KEYS, folders, instant, payload, split_library_keys
+from pdray.index.points import MACHINE_KEYS, Derived, folders, instant, payload, split_library_keys
 from pdray.index.schema import PAYLOAD_INDEXES
 from pdray.records import ImageRecord, Metadata, Thumbnail
 
@@ -47,7 +47,7 @@ BARE = ImageRecord(uri="s3://b/x.png", size=1, version="v", seq=1, status="ok", 
 
 def test_a_full_row_fills_every_machine_key() -> None:
     found = payload("pets", FULL)
-    assert found.keys() == MACHINE_KEYS
+    assert found.keys() == MACHINE_KEYS - {"caption_by"}
     assert found["folders"] == ["file:///photos/2020", "file:///photos"]
     assert found["name"] == "café noir.jpg"
     assert found["text"].split("\n") == [
@@ -65,6 +65,15 @@ def test_a_full_row_fills_every_machine_key() -> None:
     assert found["location"] == {"lon": 13.4, "lat": 52.5}
     assert found["thumb"] == {"pack": "thumbs/a.pack", "offset": 10, "length": 200}
     json.dumps(found, allow_nan=False)
+
+
+def test_a_derived_caption_is_shown_where_the_source_says_none_and_searched_in_any_case() -> None:
+    derived = Derived("a cup", "blip")
+    alone, beside = payload("pets", BARE, derived), payload("pets", FULL, derived)
+    assert (alone["caption"], alone["caption_by"]) == ("a cup", "blip")
+    assert beside["caption"] == payload("pets", FULL)["caption"]
+    assert "caption_by" not in beside
+    assert all("a cup" in found["text"].split("\n") for found in (alone, beside))
 
 
 def test_what_is_unknown_is_absent() -> None:

@@ -3,9 +3,7 @@
 import os
 import signal
 import threading
-import time
 import uuid
-from collections.abc import Callable
 
 import pytest
 import typer
@@ -19,15 +17,7 @@ from pdray.ingest.recorder import Recorder, recorded
 from pdray.ingest.report import Progress, Report
 from pdray.ingest.tally import Folders, Outcome, Tally
 from pdray.records import Failure, ImageRecord
-
-_TICK = threading.Event()
-
-
-def until(happened: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not happened():
-        assert time.monotonic() < deadline
-        _TICK.wait(0.02)
+from tests.waiting import until
 
 
 @pytest.fixture

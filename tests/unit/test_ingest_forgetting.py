@@ -1,8 +1,5 @@
 """Forgetting images, sources and collections: what goes, what stays, and kills in between."""
 
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,39 +7,26 @@ import numpy as np
 import pytest
 
 from pdray.catalog import lease, pointer, runs, store
-from pdray.catalog.catalog import Catalog, new_attempt
+from pdray.catalog.catalog import new_attempt
 from pdray.catalog.planner import Planner
 from pdray.catalog.units import cut
 from pdray.catalog.view import known_contents, live_records
-from pdray.config import Settings
 from pdray.errors import CatalogError, LeaseHeld
-from pdray.index.opening import open_index
-from pdray.index.target import IndexTarget
 from pdray.ingest.forgetting import Forgotten, find, forget
 from pdray.ingest.maintain import verify
-from pdray.ingest.project import Projector
 from pdray.records import (
     ImageRecord,
     ImageRef,
-    ModelSpec,
-    Preprocessing,
     content_id,
     image_id,
 )
+from tests.handmade import DIM, SPEC, Workspace
 
-DIM = 4
-SPEC = ModelSpec("m", "m", None, "clip", DIM, "w", Preprocessing(8, 8, "exact", 8))
 ROOT = "file:///p"
 
 
-class Place:
+class Place(Workspace):
     """A workspace whose images are named by what they hold: "x/a" and "y/a" hold the same."""
-
-    def __init__(self, folder: Path) -> None:
-        self.settings = Settings(workspace=str(folder / "w"), state_dir=folder / "state")
-        self.target = IndexTarget(folder / "state", str(folder / "w"))
-        self.catalog = Catalog.open(self.settings.workspace, create=True)
-        self.root = folder / "w"
 
     def index(self, *names: str, collection: str = "default") -> list[str]:
         """A run over these alone: units as the planner and the cutter make them."""
@@ -67,9 +51,7 @@ class Place:
                     for i, d, place in zip(unit.items, hold, places, strict=True)
                 ]  # fmt: skip
                 self.catalog.commit(collection, unit.unit_id, rows, {SPEC.space: paths})
-        projector = Projector.open(self.catalog, self.target, SPEC)
-        projector.catch_up(collection)
-        projector.close()
+        self.catch_up(collection)
         return units
 
     def vectors(self, unit: str, hold: list[bytes]) -> str:
@@ -86,8 +68,8 @@ class Place:
         return [r.uri.removeprefix(f"{ROOT}/") for r in live_records(self.catalog, collection)]
 
     def points(self, collection: str = "default") -> set[str]:
-        with open_index(self.target, SPEC.space, DIM) as index:
-            return {p["uri"].removeprefix(f"{ROOT}/") for _, p in index.scroll(collection)}
+        found = self.indexed(collection).values()
+        return {str(payload["uri"]).removeprefix(f"{ROOT}/") for payload in found}
 
     def everything(self) -> bytes:
         """All that is on disk but the index and the run records, Parquet decoded."""
@@ -99,11 +81,8 @@ class Place:
 
 
 @pytest.fixture
-def place() -> Iterator[Place]:
-    memory = Path("/dev/shm")  # an index syncs hundreds of small files
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2**30
-    with tempfile.TemporaryDirectory(dir=memory if roomy else None) as made:
-        yield Place(Path(made))
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
 
 
 def holds(place: Place, letter: str) -> bool:

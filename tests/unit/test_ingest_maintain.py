@@ -1,42 +1,30 @@
 """Status, failures, verify and rebuild over a catalog and a real embedded index."""
 
 import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pdray.catalog import lease, pointer
-from pdray.catalog.catalog import Catalog
 from pdray.config import Settings
 from pdray.errors import CatalogError, LeaseHeld
-from pdray.index.opening import open_index
-from pdray.index.target import IndexTarget
 from pdray.ingest.maintain import failures, rebuild, status, verify
-from pdray.ingest.project import Projector
 from pdray.records import (
     Failure,
     ImageRecord,
-    ModelSpec,
-    Preprocessing,
     Status,
     content_id,
     image_id,
 )
-
-DIM = 4
-SPEC = ModelSpec("m", "m", None, "clip", DIM, "w", Preprocessing(8, 8, "exact", 8))
+from tests.handmade import DIM, SPEC, Workspace
 
 
-class Place:
-    """A workspace in a folder."""
+class Place(Workspace):
+    """A workspace whose collection knows its model from the start."""
 
     def __init__(self, folder: Path) -> None:
-        self.settings = Settings(workspace=str(folder / "w"), state_dir=folder / "state")
-        self.target = IndexTarget(folder / "state", str(folder / "w"))
-        self.catalog = Catalog.open(self.settings.workspace, create=True)
+        super().__init__(folder)
         pointer.advance(self.catalog, "default", SPEC)
 
     def commit(self, unit: str, *rows: ImageRecord, collection: str = "default") -> None:
@@ -47,14 +35,8 @@ class Place:
             paths = [self.catalog.write_embeddings(unit * 32, "a", SPEC, contents, vectors)]
         self.catalog.commit(collection, unit * 32, rows, {SPEC.space: paths})
 
-    def catch_up(self) -> None:
-        projector = Projector.open(self.catalog, self.target, SPEC)
-        projector.catch_up("default")
-        projector.close()
-
     def ids(self) -> set[str]:
-        with open_index(self.target, SPEC.space, DIM) as index:
-            return {point for point, _ in index.scroll()}
+        return set(self.indexed())
 
 
 def row(name: str, seq: int = 1, status: Status = "ok", collection: str = "default") -> ImageRecord:
@@ -67,11 +49,8 @@ def row(name: str, seq: int = 1, status: Status = "ok", collection: str = "defau
 
 
 @pytest.fixture
-def place() -> Iterator[Place]:
-    memory = Path("/dev/shm")  # an index syncs hundreds of small files
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2**30
-    with tempfile.TemporaryDirectory(dir=memory if roomy else None) as made:
-        yield Place(Path(made))
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
 
 
 def test_status_counts_what_is_committed_indexed_and_waiting(place: Place) -> None:

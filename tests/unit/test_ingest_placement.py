@@ -42,6 +42,10 @@ def test_every_encoder_finds_a_place_on_a_gpu(gpus: int, encoders: int) -> None:
         (16, 1, {}, Placement(1, 1, 15, 1, 16)),
         (16, 4, {"decoders": 3}, Placement(4, 4, 3, 1, 16)),
         (0, 0, {}, Placement(0, 1, 0, 1, 1)),
+        (64, 0, {"units": 3}, Placement(0, 3, 0, 21, 64)),
+        (4, 0, {"units": 0}, Placement(0, 1, 0, 4, 4)),
+        (4, 0, {"units": 1, "encoders": 2}, Placement(0, 2, 0, 2, 4)),
+        (16, 4, {"units": 1}, Placement(4, 4, 12, 1, 16)),
     ],
 )
 def test_the_machine_decides_what_the_user_leaves_open(

@@ -1,8 +1,6 @@
 """The catalog's parts in a real embedded index: order, repetition, loss and change of model."""
 
 import random
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,23 +9,25 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pdray.catalog import captions
 from pdray.catalog.catalog import Catalog
 from pdray.index.opening import rebuild_index
 from pdray.index.protocol import Index
 from pdray.index.target import IndexTarget
 from pdray.ingest.project import Projector
 from pdray.records import (
+    CaptionerSpec,
     Failure,
     ImageRecord,
+    Metadata,
     ModelSpec,
     Preprocessing,
     Status,
     content_id,
     image_id,
 )
+from tests.handmade import DIM, SPEC
 
-DIM = 8
-SPEC = ModelSpec("m", "m", None, "clip", DIM, "weights", Preprocessing(8, 8, "exact", 8))
 OTHER = replace(SPEC, name="other", fingerprint="other weights")
 
 
@@ -95,12 +95,8 @@ def expected(*rows: ImageRecord) -> dict[str, tuple[str, int]]:
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    """In a folder in memory where there is room: an index syncs hundreds of small files."""
-    memory = Path("/dev/shm")
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2**30
-    with tempfile.TemporaryDirectory(dir=memory if roomy else None) as made:
-        yield World(Path(made))
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
 
 
 @pytest.fixture
@@ -267,3 +263,50 @@ def test_catching_up_now_and_then_ends_as_a_rebuild_does(world: World) -> None:
     with rebuild_index(world.target, SPEC.space, DIM) as index:
         Projector(world.catalog, index, SPEC).catch_up("c")
         assert shown(index) == wanted
+
+
+CAPTIONER = CaptionerSpec("blip", "blip", None, "blip", "weights", Preprocessing(8, 8, "exact", 8))
+
+
+def said(index: Index) -> dict[str, tuple[str | None, str | None]]:
+    """Captions by file name, with who made them."""
+    points = index.scroll("c", ["name", "caption", "caption_by"])
+    return {p["name"]: (p.get("caption"), p.get("caption_by")) for _, p in points}
+
+
+def test_captions_of_what_is_indexed_reach_the_points_and_a_rebuild_gives_the_same(
+    world: World,
+) -> None:
+    projector = world.open()
+    own = replace(row("b", "B"), metadata=Metadata(caption="by a person"))
+    projector.apply(world.commit(row("a", "A"), own, row("a2", "A"), embed="AB"))
+    projector.apply(world.commit(row("c", "C"), embed="C"))
+    projector.catch_up("c")
+    captions.serve(world.catalog, "c", CAPTIONER)
+    captions.write(world.catalog, CAPTIONER, "u", [content("A"), content("B")], ["a star", "no"])
+    assert len(projector.pending("c")) == 1
+    projector.catch_up("c")
+    wanted = {
+        "a": ("a star", "blip"),
+        "a2": ("a star", "blip"),
+        "b": ("by a person", None),
+        "c": (None, None),
+    }
+    assert said(projector.index) == wanted
+    assert projector.pending("c") == []
+    projector.close()
+    with rebuild_index(world.target, SPEC.space, DIM) as index:
+        Projector(world.catalog, index, SPEC).catch_up("c")
+        assert said(index) == wanted
+
+
+def test_a_part_committed_with_its_captions_has_them_at_once(
+    world: World, projector: Projector
+) -> None:
+    captions.serve(world.catalog, "c", CAPTIONER)
+    captions.write(world.catalog, CAPTIONER, "5" * 32, [content("A")], ["a star"])
+    projector.apply(world.commit(row("a", "A"), embed="A", unit="5" * 32))
+    assert said(projector.index) == {"a": ("a star", "blip")}
+    assert projector.catch_up("c") == 0  # it was not written twice
+    projector.apply(world.commit(row("copy", "A"), unit="6" * 32))
+    assert said(projector.index)["copy"] == ("a star", "blip")

@@ -15,8 +15,9 @@ from pdray.catalog.planner import Planner
 from pdray.catalog.units import cut
 from pdray.catalog.view import KnownContents, live_records
 from pdray.config import Settings, load
+from pdray.ingest.current import Options
 from pdray.ingest.report import Report
-from pdray.ingest.run import Options, index
+from pdray.ingest.run import index
 from pdray.ingest.stages import Job, commit, decode
 from pdray.models.resolve import resolve
 from pdray.records import Failure, ImageRef

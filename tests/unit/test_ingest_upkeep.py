@@ -1,8 +1,6 @@
 """Compaction of a whole workspace, over a catalog and a real embedded index."""
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,36 +10,24 @@ import numpy as np
 import pytest
 
 from pdray.catalog import lease, pointer, store
-from pdray.catalog.catalog import Catalog, new_attempt
+from pdray.catalog.catalog import new_attempt
 from pdray.catalog.view import known_contents, live_records
-from pdray.config import Settings
 from pdray.errors import CatalogError, LeaseHeld
 from pdray.index.opening import open_index
-from pdray.index.target import IndexTarget
 from pdray.ingest.maintain import rebuild, verify
 from pdray.ingest.project import Projector
 from pdray.ingest.upkeep import Compacted, compact
 from pdray.records import (
     ImageRecord,
-    ModelSpec,
-    Preprocessing,
     Status,
     content_id,
     image_id,
 )
-
-DIM = 4
-SPEC = ModelSpec("m", "m", None, "clip", DIM, "w", Preprocessing(8, 8, "exact", 8))
+from tests.handmade import DIM, SPEC, Workspace
 
 
-class Place:
-    """A workspace in a folder, whose units name images by a letter: "ab" is two new images."""
-
-    def __init__(self, folder: Path) -> None:
-        self.settings = Settings(workspace=str(folder / "w"), state_dir=folder / "state")
-        self.target = IndexTarget(folder / "state", str(folder / "w"))
-        self.catalog = Catalog.open(self.settings.workspace, create=True)
-        self.root = folder / "w"
+class Place(Workspace):
+    """A workspace whose units name images by a letter: "ab" is two new images."""
 
     def index(self, names: str, seq: int = 1, collection: str = "default") -> None:
         pointer.advance(self.catalog, collection, SPEC)
@@ -62,11 +48,6 @@ class Place:
     def delete(self, name: str, seq: int = 2, collection: str = "default") -> None:
         gone = row(name, seq, "deleted", collection)
         self.catalog.commit(collection, new_attempt() + new_attempt(), [gone], {})
-
-    def catch_up(self, collection: str = "default") -> None:
-        projector = Projector.open(self.catalog, self.target, SPEC)
-        projector.catch_up(collection)
-        projector.close()
 
     def compact(self, collection: str | None = None, **options: Any) -> Compacted:
         return compact(
@@ -103,11 +84,8 @@ def row(name: str, seq: int = 1, status: Status = "ok", collection: str = "defau
 
 
 @pytest.fixture
-def place() -> Iterator[Place]:
-    memory = Path("/dev/shm")  # an index syncs hundreds of small files
-    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2**30
-    with tempfile.TemporaryDirectory(dir=memory if roomy else None) as made:
-        yield Place(Path(made))
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
 
 
 def test_many_files_become_few_and_the_index_notices_nothing(

@@ -11,8 +11,8 @@ import pytest
 from pdray.config import Settings, load
 from pdray.errors import SourceError, UsageError
 from pdray.ingest.control import Control
+from pdray.ingest.current import Options
 from pdray.ingest.report import Report
-from pdray.ingest.run import Options
 from pdray.ingest.watching import Backoff, Watch, check
 from pdray.records import ImageRef
 from pdray.sources import Listing

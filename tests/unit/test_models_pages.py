@@ -1,3 +1,4 @@
+import mmap
 import platform
 import sys
 from pathlib import Path
@@ -23,7 +24,11 @@ def can_collapse() -> bool:
 
 
 def test_what_is_held_stays_as_it_is_in_larger_pages():
-    weights = np.arange(64 * _MB // 8, dtype=np.int64)
+    memory = mmap.mmap(-1, 64 * _MB, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_NOHUGEPAGE)  # or the system gives large pages by itself
+    weights = np.frombuffer(memory, np.int64)
+    weights[:] = np.arange(len(weights))
+    memory.madvise(mmap.MADV_HUGEPAGE)
     before = megabytes("AnonHugePages")
     enlarge()
     assert np.array_equal(weights, np.arange(len(weights)))

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from pdray.config import load
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.search.language import FIELDS, PRESENCE
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine

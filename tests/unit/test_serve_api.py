@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
 from tests.served import Made, settings_of
@@ -23,13 +23,13 @@ def post(client: TestClient, **asked: Any) -> Any:
     return answered.json()
 
 
-def problem(answered: Any, status: int, code: str) -> Any:
+def problem(answered: Any) -> tuple[int, str]:
+    """Status and code of an answer that says in a sentence what is wrong."""
     assert answered.headers["content-type"] == "application/problem+json", answered.text
     document = answered.json()
-    assert (answered.status_code, document["code"]) == (status, code), document
-    assert document["status"] == status
+    assert document["status"] == answered.status_code
     assert document["detail"].endswith((".", "?"))
-    return document
+    return answered.status_code, document["code"]
 
 
 def test_it_is_alive_and_ready(client: TestClient) -> None:
@@ -151,7 +151,10 @@ def test_the_original_comes_whole_and_by_ranges(client: TestClient, made: Made) 
         assert part.headers["content-range"].endswith(f"/{len(data)}")
     for odd in ("bytes=5-1", "lines=1-2", "bytes=-", "bytes=0-1,5-6", "bytes=x"):
         assert client.get(hit["file"], headers={"Range": odd}).content == data
-    problem(client.get(hit["file"], headers={"Range": f"bytes={len(data)}-"}), 416, "bad-range")
+    assert problem(client.get(hit["file"], headers={"Range": f"bytes={len(data)}-"})) == (
+        416,
+        "bad-range",
+    )
     again = client.get(hit["file"], headers={"If-None-Match": whole.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     stale = {"Range": "bytes=0-1", "If-Range": '"older"'}
@@ -166,10 +169,11 @@ def test_an_original_that_changed_or_is_gone_is_refused_with_the_reason(
     kept = path.with_suffix(".kept")
     path.rename(kept)
     try:
-        said = problem(client.get(image["file"]), 409, "original-unreachable")
-        assert "does not exist" in said["detail"]
+        said = client.get(image["file"])
+        assert problem(said) == (409, "original-unreachable")
+        assert "does not exist" in said.json()["detail"]
         path.symlink_to("/etc/hostname")
-        problem(client.get(image["file"]), 409, "original-changed")
+        assert problem(client.get(image["file"])) == (409, "original-changed")
         assert client.get(image["thumbnail"]).status_code == 200
     finally:
         path.unlink(missing_ok=True)
@@ -207,38 +211,38 @@ NOBODY = "00000000-0000-5000-8000-000000000000"
 def test_a_wrong_question_is_answered_with_what_is_wrong(
     client: TestClient, asked: dict[str, Any], status: int, code: str
 ) -> None:
-    problem(client.post(f"{API}/search", json=asked), status, code)
+    assert problem(client.post(f"{API}/search", json=asked)) == (status, code)
 
 
 def test_bodies_that_are_no_question_are_refused(client: TestClient) -> None:
     url = f"{API}/search"
     json_kind = {"content-type": "application/json"}
     for body in (b"[", b"[]", b'"x"', b'{"text": "\\ud800"}', b"\xff"):
-        problem(client.post(url, content=body, headers=json_kind), 422, "invalid")
-    problem(
-        client.post(url, content=b"x", headers={"content-type": "text/plain"}), 415, "bad-content"
-    )
+        assert problem(client.post(url, content=body, headers=json_kind)) == (422, "invalid")
+    plain = client.post(url, content=b"x", headers={"content-type": "text/plain"})
+    assert problem(plain) == (415, "bad-content")
     damaged = client.post(url, files={"image": ("x.jpg", b"no image", "image/jpeg")})
-    assert "can't be used" in problem(damaged, 400, "bad-query")["detail"]
+    assert problem(damaged) == (400, "bad-query")
+    assert "can't be used" in damaged.json()["detail"]
     form = {"content-type": "multipart/form-data"}
     assert client.post(url, content=b"x", headers=form).status_code == 400
-    problem(client.get(f"{API}/nothing"), 404, "http-404")
+    assert problem(client.get(f"{API}/nothing")) == (404, "http-404")
 
 
 def test_a_cursor_of_another_question_is_refused(client: TestClient) -> None:
     cursor = post(client, text="a red circle", limit=3)["next_cursor"]
     asked = {"text": "a blue circle", "limit": 3, "cursor": cursor}
-    problem(client.post(f"{API}/search", json=asked), 400, "bad-cursor")
+    assert problem(client.post(f"{API}/search", json=asked)) == (400, "bad-cursor")
 
 
 def test_other_names_are_refused_so_that_a_rebound_page_reads_nothing(client: TestClient) -> None:
     said = client.get(f"{API}/collections", headers={"Host": "evil.example:8000"})
-    problem(said, 403, "foreign-host")
+    assert problem(said) == (403, "foreign-host")
 
 
 def test_large_bodies_are_refused(made: Made, client: TestClient) -> None:
     body = b"x" * 33_000_000
-    problem(client.post(f"{API}/search", content=body), 413, "too-large")
+    assert problem(client.post(f"{API}/search", content=body)) == (413, "too-large")
 
     def stream() -> Iterator[bytes]:
         for _ in range(33):
@@ -247,7 +251,7 @@ def test_large_bodies_are_refused(made: Made, client: TestClient) -> None:
     said = client.post(
         f"{API}/search", content=stream(), headers={"content-type": "application/json"}
     )
-    problem(said, 413, "too-large")
+    assert problem(said) == (413, "too-large")
 
 
 def test_an_index_that_another_process_holds_is_503_until_it_is_let_go(made: Made) -> None:
@@ -258,9 +262,10 @@ def test_an_index_that_another_process_holds_is_503_until_it_is_let_go(made: Mad
         second.refresh()
         with TestClient(build_app(second), base_url="http://127.0.0.1") as client:
             said = client.post(f"{API}/search", json={"text": "a circle"})
-            assert "in use by" in problem(said, 503, "index-unavailable")["detail"]
+            assert problem(said) == (503, "index-unavailable")
+            assert "in use by" in said.json()["detail"]
             assert int(said.headers["retry-after"]) > 0
-            problem(client.get("/readyz"), 503, "not-ready")
+            assert problem(client.get("/readyz")) == (503, "not-ready")
             assert client.get("/healthz").status_code == 200
             holder.close()
             second.refresh()
@@ -278,11 +283,11 @@ def test_keys_are_asked_for_where_they_are_set(made: Made) -> None:
     ):
         url = f"{API}/collections"
         said = client.get(url)
-        problem(said, 401, "no-key")
+        assert problem(said) == (401, "no-key")
         assert said.headers["www-authenticate"] == "Bearer"
         for wrong in ("loo", "é", "change "[:-2]):
             header = {"X-API-Key": wrong.encode()}
-            problem(client.get(url, headers=header), 401, "wrong-key")
+            assert problem(client.get(url, headers=header)) == (401, "wrong-key")
         assert client.get(url, headers={"Authorization": "Bearer look"}).status_code == 200
         assert client.get(url, headers={"X-API-Key": "change"}).status_code == 200
         assert client.get("/healthz").status_code == 200
@@ -299,8 +304,8 @@ def test_the_page_is_served_where_it_was_built(made: Made, tmp_path: Path) -> No
         assert client.get("/image/x").text == "<p>page</p>"
         assert "immutable" in client.get("/assets/a.js").headers["cache-control"]
         assert client.get("/assets/b.js").status_code == 404
-        problem(client.get("/api/v1/none"), 404, "http-404")
-        problem(client.get("/api/v1/images"), 503, "index-unavailable")
+        assert problem(client.get("/api/v1/none")) == (404, "http-404")
+        assert problem(client.get("/api/v1/images")) == (503, "index-unavailable")
     plain = build_app(engine, tmp_path / "none")
     with TestClient(plain, base_url="http://127.0.0.1") as client:
         assert "not built" in client.get("/").text

@@ -14,13 +14,15 @@ from starlette.testclient import TestClient
 
 from pdray.catalog import lease
 from pdray.catalog.catalog import Catalog
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
+from pdray.serve import asking
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
 from tests.served import Made, commit, settings_of
 from tests.unit.test_serve_api import API, post, problem
-from tests.unit.test_serve_runs import ended, until
+from tests.unit.test_serve_runs import ended
 from tests.unit.test_sources_tar import pack
+from tests.waiting import until
 
 
 def picture(shade: int, side: int = 40) -> bytes:
@@ -43,7 +45,7 @@ def test_a_collection_is_made_filled_and_deleted_in_two_steps(
     assert answered.headers["location"] == f"{API}/collections/mine"
     assert (answered.json()["images"], answered.json()["model"]) == (0, "builtin")
     again = client.post(f"{API}/collections", json={"name": "mine"})
-    problem(again, 409, "collection-exists")
+    assert problem(again) == (409, "collection-exists")
     with lease.hold(Catalog.open(str(made.workspace)), "mine", "run"):
         sent = send(
             client, "mine", ("../../a b.png", picture(1)), ("same.png", picture(1)),
@@ -54,7 +56,7 @@ def test_a_collection_is_made_filled_and_deleted_in_two_steps(
         assert (sent["run"], sent["queued"]) == (None, True)
         asked = client.post(f"{API}/collections/mine/deletion").json()
         refused = client.delete(f"{API}/collections/mine", params={"token": asked["token"]})
-        problem(refused, 409, "collection-busy")
+        assert problem(refused) == (409, "collection-busy")
     listed = {"params": {"collection": "mine"}}
     runs = until(lambda: client.get(f"{API}/runs", **listed).json()["runs"], "the run after it")
     done = ended(client, runs[0])
@@ -75,15 +77,15 @@ def test_a_collection_is_made_filled_and_deleted_in_two_steps(
     assert shown["last_run"]["id"] == done["id"]
 
     url = f"{API}/collections/mine"
-    problem(client.delete(url), 422, "invalid")
-    problem(client.delete(url, params={"token": "0" * 32}), 409, "not-confirmed")
+    assert problem(client.delete(url)) == (422, "invalid")
+    assert problem(client.delete(url, params={"token": "0" * 32})) == (409, "not-confirmed")
     asked = client.post(f"{url}/deletion").json()
     assert (asked["images"], asked["uploaded"]) == (2, 2)
     assert client.get(url).json()["images"] == 2
     gone = client.delete(url, params={"token": asked["token"]})
     assert gone.json() == {"collection": "mine", "state": "deleted"}, gone.text
-    problem(client.get(url), 404, "no-collection")
-    problem(client.get(f"{API}/images/{hits['two']['id']}"), 404, "no-image")
+    assert problem(client.get(url)) == (404, "no-collection")
+    assert problem(client.get(f"{API}/images/{hits['two']['id']}")) == (404, "no-image")
     assert not list((made.workspace / "uploads").rglob("*.png"))
     rest = client.get(f"{API}/collections").json()["collections"]
     assert [(one["name"], one["images"]) for one in rest] == [("default", made.count)]
@@ -91,16 +93,18 @@ def test_a_collection_is_made_filled_and_deleted_in_two_steps(
 
 def test_sends_that_can_not_be_right_are_refused(client: TestClient) -> None:
     url = f"{API}/collections/default/images"
-    problem(client.post(url, json={}), 415, "bad-content")
-    problem(client.post(url, files=[("other", ("x.png", picture(1)))]), 422, "invalid")
-    said = problem(send(client, "default", ("x.jpg", b"\xff\xd8\xff")), 400, "no-image")
+    assert problem(client.post(url, json={})) == (415, "bad-content")
+    assert problem(client.post(url, files=[("other", ("x.png", picture(1)))])) == (422, "invalid")
+    answered = send(client, "default", ("x.jpg", b"\xff\xd8\xff"))
+    assert problem(answered) == (400, "no-image")
+    said = answered.json()
     assert "jpeg" in said["detail"]
-    problem(send(client, "none", ("x.png", picture(1))), 404, "no-collection")
-    problem(client.post(f"{API}/collections", json={"name": "no/no"}), 422, "invalid")
+    assert problem(send(client, "none", ("x.png", picture(1)))) == (404, "no-collection")
+    assert problem(client.post(f"{API}/collections", json={"name": "no/no"})) == (422, "invalid")
     asked = {"name": "other", "model": "no/such"}
-    assert (
-        problem(client.post(f"{API}/collections", json=asked), 400, "no-model")["field"] == "model"
-    )
+    refused = client.post(f"{API}/collections", json=asked)
+    assert problem(refused) == (400, "no-model")
+    assert refused.json()["field"] == "model"
 
 
 def test_too_many_pixels_are_refused_before_they_are_decoded(made: Made) -> None:
@@ -110,7 +114,9 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(made: Made) -> None
         Engine(settings, index_target(settings)) as engine,
         TestClient(build_app(engine), base_url="http://127.0.0.1") as client,
     ):
-        said = problem(send(client, "default", ("x.png", picture(1))), 400, "no-image")
+        answered = send(client, "default", ("x.png", picture(1)))
+        assert problem(answered) == (400, "no-image")
+        said = answered.json()
         assert "1,000 pixels" in said["detail"]
 
 
@@ -132,7 +138,7 @@ def test_who_may_only_look_changes_nothing(made: Made) -> None:
         for method, path in writing:
             url = path.replace("{name}", "default").replace("{command}", "pause")
             said = client.request(method, url.replace("{id}", "20250101T000000.000Z-abcdef"))
-            problem(said, 403, "read-only")
+            assert problem(said) == (403, "read-only")
 
 
 def export(client: TestClient, **asked: Any) -> bytes:
@@ -183,19 +189,41 @@ def test_the_originals_of_a_result_set_come_in_one_archive(client: TestClient, m
         assert archive.read(found[1]["name"]) == (made.photos / found[1]["name"]).read_bytes()
 
 
+def test_what_has_no_end_of_its_own_is_exported_page_by_page(
+    client: TestClient, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "DEEPEST", 10)
+    asked = {"filters": {}, "limit": made.count - 1}
+    rows = list(csv.DictReader(io.StringIO(export(client, **asked, format="csv").decode())))
+    assert [int(row["rank"]) for row in rows] == list(range(1, made.count))
+    table = pq.read_table(io.BytesIO(export(client, **asked, format="parquet")))
+    assert table["id"].to_pylist() == [row["id"] for row in rows]
+    assert len(set(table["id"].to_pylist())) == made.count - 1
+
+
+def test_what_is_like_an_image_that_was_sent_is_exported(client: TestClient, made: Made) -> None:
+    photo = sorted(made.photos.glob("*.jpg"))[2]
+    form = {"format": "csv", "limit": "3"}
+    sent = client.post(f"{API}/export", data=form, files={"image": photo.read_bytes()})
+    assert sent.status_code == 200, sent.text
+    rows = list(csv.DictReader(io.StringIO(sent.text)))
+    assert len(rows) == 3
+    assert rows[0]["name"] == photo.name
+
+
 @pytest.mark.parametrize(
     ("asked", "status", "code"),
     [
         ({"text": "x"}, 422, "invalid"),
         ({"text": "x", "format": "pdf"}, 422, "invalid"),
-        ({"text": "x", "format": "csv", "limit": 10_001}, 422, "invalid"),
+        ({"text": "x", "format": "csv", "limit": 1_000_001}, 422, "invalid"),
         ({"format": "csv"}, 400, "bad-query"),
     ],
 )
 def test_a_wrong_export_is_refused(
     client: TestClient, asked: dict[str, Any], status: int, code: str
 ) -> None:
-    problem(client.post(f"{API}/export", json=asked), status, code)
+    assert problem(client.post(f"{API}/export", json=asked)) == (status, code)
 
 
 def test_members_of_shards_come_by_ranges_too(
@@ -215,7 +243,7 @@ def test_members_of_shards_come_by_ranges_too(
         assert (part.status_code, part.content) == (206, whole.content[-9:])
     pack(tmp_path / "shard.tar", {"a.png": picture(5), "b.png": picture(4)})
     first = next(hit for hit in hits if hit["name"] == "a.png")
-    problem(client.get(first["file"]), 409, "original-changed")
+    assert problem(client.get(first["file"])) == (409, "original-changed")
 
 
 def test_models_and_precisions_are_told(client: TestClient) -> None:

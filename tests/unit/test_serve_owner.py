@@ -3,28 +3,28 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from pdray.config import Settings
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.serve import metrics
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
 from pdray.serve.meeting import place
 from pdray.serve.shared import Shared
 from tests.served import Made, commit, copied, settings_of
+from tests.waiting import until
 
 SEARCH = "/api/v1/search"
 _OWNER = """
 import sys, threading
 from pdray.config import load
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.serve.owner import Owner
 settings = load({"workspace": sys.argv[1]}, environ={})
 owner = Owner(settings, index_target(settings))
@@ -68,13 +68,6 @@ def own(made: Made, tmp_path: Path) -> Made:
     return copied(made, tmp_path)
 
 
-def until(true: Callable[[], Any], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.02)
-
-
 def test_replicas_answer_alike_and_see_what_is_committed_meanwhile(own: Made, tmp_path: Path):
     settings = settings_of(own)
     with owning(settings), replica(settings) as one, replica(settings) as other:
@@ -96,7 +89,7 @@ def test_replicas_answer_alike_and_see_what_is_committed_meanwhile(own: Made, tm
             counts = {len(c.post(SEARCH, json=asked).json()["hits"]) for c in (one, other)}
             return counts == {own.count + 1}
 
-        until(seen, 5.0)
+        until(seen, "what was committed", 5.0)
 
 
 def test_a_killed_owner_is_a_bounded_503_and_the_next_one_answers(own: Made):

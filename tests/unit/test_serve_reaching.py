@@ -9,7 +9,7 @@ from pdray.cli.searching import answered
 from pdray.errors import IndexUnavailable
 from pdray.index.opening import open_index
 from pdray.ingest.maintain import status, verify
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.search.query import Query
 from pdray.serve.meeting import place
 from pdray.serve.owner import Owner

@@ -2,9 +2,6 @@
 little to do, so that only one starts Ray.
 """
 
-import threading
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,25 +16,17 @@ from pdray.catalog.catalog import Catalog
 from pdray.config import environment_of, load
 from pdray.index.following import follower
 from pdray.index.owner import owned_by
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.ingest.upkeep import compact
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
 from pdray.serve.launching import Wish
 from tests.served import Made, settings_of
 from tests.unit.test_serve_api import API, problem
+from tests.waiting import until
 
 DEADLINE = 180.0
 WS = f"ws://127.0.0.1{API}"
-_TICK = threading.Event()
-
-
-def until(look: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + DEADLINE
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"waited in vain for: {what}"
-        _TICK.wait(0.05)
-    return found
 
 
 def start(client: TestClient, *sources: Path | str, **more: Any) -> Any:
@@ -53,7 +42,7 @@ def ended(client: TestClient, run: Any) -> Any:
         found = client.get(f"{API}/runs/{run['id']}").json()
         return None if found["live"] else found
 
-    return until(look, "the end of the run")
+    return until(look, "the end of the run", DEADLINE)
 
 
 def test_a_run_is_started_followed_and_ends(client: TestClient, made: Made) -> None:
@@ -68,7 +57,9 @@ def test_a_run_is_started_followed_and_ends(client: TestClient, made: Made) -> N
     listed = client.get(f"{API}/runs", params={"limit": 1}).json()["runs"]
     assert listed == [done]
     for command in ("pause", "resume", "cancel"):
-        said = problem(client.post(f"{API}/runs/{done['id']}/{command}"), 409, "run-over")
+        answered = client.post(f"{API}/runs/{done['id']}/{command}")
+        assert problem(answered) == (409, "run-over")
+        said = answered.json()
         assert "completed" in said["detail"]
 
 
@@ -82,7 +73,8 @@ def test_a_run_beside_the_server_is_seen_as_it_goes_on_and_searchable_at_once(
         assert events.receive_json()["type"] == "hello"
         begun = start(client, tmp_path, model="builtin", collection="fresh")
         again = client.post(f"{API}/runs", json={"sources": [str(tmp_path)], "collection": "fresh"})
-        assert begun["id"] in problem(again, 409, "collection-busy")["detail"]
+        assert problem(again) == (409, "collection-busy")
+        assert begun["id"] in again.json()["detail"]
         paused = client.post(f"{API}/runs/{begun['id']}/pause").json()
         assert paused["state"] == "paused"
         seen = [events.receive_json()]
@@ -157,7 +149,9 @@ def test_a_wish_that_can_not_be_right_starts_nothing(
     client: TestClient, asked: dict[str, Any], status: int, code: str
 ) -> None:
     before = client.get(f"{API}/runs").json()
-    said = problem(client.post(f"{API}/runs", json=asked), status, code)
+    answered = client.post(f"{API}/runs", json=asked)
+    assert problem(answered) == (status, code)
+    said = answered.json()
     assert "secret" not in said["detail"]
     assert client.get(f"{API}/runs").json() == before
 
@@ -167,7 +161,8 @@ def test_a_collection_that_something_else_holds_is_refused_in_words(
 ) -> None:
     with lease.hold(Catalog.open(str(made.workspace)), "default", "compact"):
         said = client.post(f"{API}/runs", json={"sources": [str(made.photos)]})
-        assert "compact is at work" in problem(said, 409, "collection-busy")["detail"]
+        assert problem(said) == (409, "collection-busy")
+        assert "compact is at work" in said.json()["detail"]
 
 
 def test_unknown_runs_are_not_there(client: TestClient) -> None:
@@ -178,8 +173,8 @@ def test_unknown_runs_are_not_there(client: TestClient) -> None:
         client.post(f"{API}/runs/{unknown}/pause"),
         client.post(f"{API}/runs/{unknown}/retry"),
     ):
-        problem(call, 404, "no-run")
-    problem(client.get(f"{API}/runs/other"), 422, "invalid")
+        assert problem(call) == (404, "no-run")
+    assert problem(client.get(f"{API}/runs/other")) == (422, "invalid")
 
 
 def test_pages_of_runs_are_all_of_them(client: TestClient, made: Made) -> None:
@@ -202,7 +197,7 @@ def test_pages_of_runs_are_all_of_them(client: TestClient, made: Made) -> None:
 def test_a_page_of_another_site_starts_and_hears_nothing(client: TestClient) -> None:
     for origin in ("https://evil.example", "null", "http://127.0.0.1:5"):
         said = client.post(f"{API}/runs", json={"sources": ["/none"]}, headers={"Origin": origin})
-        problem(said, 403, "foreign-origin")
+        assert problem(said) == (403, "foreign-origin")
         with (
             pytest.raises(WebSocketDisconnect),
             client.websocket_connect(f"{WS}/events", headers={"Origin": origin}),
@@ -221,8 +216,8 @@ def test_a_key_that_may_only_look_starts_nothing_and_listens(made: Made) -> None
     ):
         look = {"Authorization": "Bearer look"}
         run = {"sources": [str(made.photos)]}
-        problem(client.post(f"{API}/runs", json=run), 401, "no-key")
-        problem(client.post(f"{API}/runs", json=run, headers=look), 403, "read-only")
+        assert problem(client.post(f"{API}/runs", json=run)) == (401, "no-key")
+        assert problem(client.post(f"{API}/runs", json=run, headers=look)) == (403, "read-only")
         assert client.get(f"{API}/runs", headers=look).status_code == 200
         with client.websocket_connect(f"{WS}/events", headers=look) as events:
             assert events.receive_json()["type"] == "hello"
@@ -253,8 +248,9 @@ def test_settings_reach_a_run_whole_and_their_secrets_only_by_its_environment(
         cwd=tmp_path,
     )
     assert load({}, environ=environment_of(settings), cwd=tmp_path) == settings
-    words = Wish("c", ("--full",), "m", include=("*.jpg",), full=True).arguments()
+    words = Wish("c", ("--full",), "m", include=("*.jpg",), full=True, captions=True).arguments()
     assert words[-2:] == ["--", "--full"]
+    assert "--captions" in words
     assert "hidden" not in " ".join(words)
 
 

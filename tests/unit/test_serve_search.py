@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from pdray.ingest.run import index_target
+from pdray.ingest.target import index_target
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
 from tests.served import Made, settings_of
@@ -170,7 +170,9 @@ def test_many_questions_are_answered_as_each_alone_is(client: TestClient) -> Non
 def test_a_wrong_part_is_named(
     client: TestClient, asked: dict[str, Any], status: int, code: str
 ) -> None:
-    said = problem(client.post(f"{API}/search", json=asked), status, code)
+    answered = client.post(f"{API}/search", json=asked)
+    assert problem(answered) == (status, code)
+    said = answered.json()
     assert said["field"]
 
 
@@ -181,7 +183,8 @@ def test_a_form_may_hold_a_mix_and_filters(client: TestClient, made: Made) -> No
     found = client.post(f"{API}/search", data={**fields, "limit": "3"}, files=files).json()
     assert {hit["format"] for hit in found["hits"]} == {"png"}
     wrong = client.post(f"{API}/search", data={"mix": "[[[["}, files=files)
-    assert problem(wrong, 422, "invalid")["field"] == "mix"
+    assert problem(wrong) == (422, "invalid")
+    assert wrong.json()["field"] == "mix"
 
 
 def test_suggestions_come_from_what_there_is(client: TestClient) -> None:
@@ -250,10 +253,14 @@ def test_an_image_at_a_private_address_is_never_asked_for(client: TestClient, we
     for url in (f"{web}/image", f"http://localhost:{port}/image", f"http://[::1]:{port}/image",
                 f"http://2130706433:{port}/", "http://169.254.169.254/latest/"):  # fmt: skip
         for asked in ({"image_url": url}, {"mix": [{"image_url": url}]}):
-            said = problem(client.post(f"{API}/search", json=asked), 400, "bad-image-url")
+            answered = client.post(f"{API}/search", json=asked)
+            assert problem(answered) == (400, "bad-image-url")
+            said = answered.json()
             assert "private" in said["detail"] or "reached" in said["detail"], url
     for url in ("file:///etc/passwd", "ftp://x/y", "http://", "x", "http://u:p@example.com/"):
-        said = problem(client.post(f"{API}/search", json={"image_url": url}), 400, "bad-image-url")
+        answered = client.post(f"{API}/search", json={"image_url": url})
+        assert problem(answered) == (400, "bad-image-url")
+        said = answered.json()
         assert said["field"] == "image_url"
 
 
@@ -276,5 +283,54 @@ def test_an_image_at_a_url_finds_itself_where_private_addresses_are_allowed(
             assert found[0]["score"] > 0.99
         for path, words in {"/endless": "larger", "/none": "404", "/round": "leads on"}.items():
             asked = {"image_url": web + path}
-            said = problem(client.post(f"{API}/search", json=asked), 400, "bad-image-url")
+            answered = client.post(f"{API}/search", json=asked)
+            assert problem(answered) == (400, "bad-image-url")
+            said = answered.json()
             assert words in said["detail"]
+
+
+def test_words_and_an_image_count_by_their_weights(client: TestClient, made: Made) -> None:
+    words = "a red circle"
+    image = post(client, text="a blue square", limit=1)["hits"][0]["id"]
+    everything = {"text": words, "image_id": image, "limit": made.count}
+    by_words = ids(post(client, text=words, limit=made.count))
+    like_it = [image, *ids(client.get(f"{API}/images/{image}/similar").json())]
+    assert ids(post(client, **everything)) == ids(post(client, **everything, weights={}))
+    words_count = ids(post(client, **everything, weights={"text": 10, "image": 0.1}))
+    image_counts = ids(post(client, **everything, weights={"text": 0.1, "image": 10}))
+    assert words_count[:3] == by_words[:3]
+    assert image_counts[:3] == like_it[:3]
+    less = ids(post(client, **everything, weights={"image": -1}))
+    assert less.index(image) > ids(post(client, **everything)).index(image)
+
+
+def test_unwanted_words_push_as_far_as_they_are_told(client: TestClient, made: Made) -> None:
+    # Nothing says "shadow", so that nothing is left out: it only pushes.
+    asked = {"text": "a red circle -shadow", "limit": made.count}
+    alone = ids(post(client, text="a red circle", limit=made.count))
+    little = ids(post(client, **asked, weights={"without": 0.01}))
+    far = ids(post(client, **asked, weights={"without": 3}))
+
+    def moved(found: list[str]) -> int:
+        return sum(abs(at - alone.index(id)) for at, id in enumerate(found))
+
+    assert set(far) == set(alone)
+    assert moved(little) < moved(far)
+
+
+@pytest.mark.parametrize("weights", [{"image": 0}, {"text": 0}, {"without": -1}, {"words": 1}, 3])
+def test_weights_that_say_nothing_are_refused(client: TestClient, weights: object) -> None:
+    answered = client.post(f"{API}/search", json={"text": "red", "weights": weights})
+    assert problem(answered) == (422, "invalid")
+
+
+def test_a_form_weighs_too(client: TestClient, made: Made) -> None:
+    photo = sorted(made.photos.glob("*.jpg"))[2]
+    form = {"text": "a red circle", "weights": '{"image": 10}', "limit": "3"}
+    sent = client.post(f"{API}/search", data=form, files={"image": photo.read_bytes()})
+    assert sent.status_code == 200, sent.text
+    assert sent.json()["hits"][0]["name"] == photo.name
+    broken = client.post(
+        f"{API}/search", data={"weights": "{"}, files={"image": photo.read_bytes()}
+    )
+    assert problem(broken) == (422, "invalid")

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool as in_thread
 from starlette.datastructures import UploadFile
 
-from pdray.serve import asking, collecting, uploading
+from pdray.serve import collecting, uploading
 from pdray.serve.collection_shapes import (
     CollectionDetails,
     CollectionRequest,
@@ -27,6 +27,21 @@ _MOST_FILES = 100
 _DELETE_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
 
+_FILES = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["files"],
+                "properties": {
+                    "files": {"type": "array", "items": {"type": "string", "format": "binary"}}
+                },
+            }
+        }
+    },
+}
+
 CollectionPath = Annotated[str, Path(max_length=64, examples=["default"])]
 
 
@@ -37,7 +52,7 @@ def router(engine: Engine, launcher: Launcher) -> APIRouter:
     @api.get("/collections")
     async def collections() -> Collections:
         """All collections."""
-        return await in_thread(asking.collections, engine)
+        return await in_thread(collecting.listed, engine)
 
     @api.post("/collections", status_code=201, dependencies=WRITES)
     async def create_collection(
@@ -52,6 +67,14 @@ def router(engine: Engine, launcher: Launcher) -> APIRouter:
     async def show_collection(name: CollectionPath) -> CollectionDetails:
         """What a collection holds, and what was done last to it."""
         return await in_thread(collecting.describe, engine, name)
+
+    _deletion(api, engine, launcher)
+    _sending(api, engine, launcher)
+    return api
+
+
+def _deletion(api: APIRouter, engine: Engine, launcher: Launcher) -> None:
+    """Deleting takes two steps."""
 
     @api.post("/collections/{name}/deletion", dependencies=WRITES)
     async def prepare_deletion(name: CollectionPath) -> Deletion:
@@ -80,26 +103,15 @@ def router(engine: Engine, launcher: Launcher) -> APIRouter:
             raise Problem(409, "not-deleted", started.complaint)
         return Deleted(collection=name, state="deleted")
 
-    files = {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["files"],
-                    "properties": {
-                        "files": {"type": "array", "items": {"type": "string", "format": "binary"}}
-                    },
-                }
-            }
-        },
-    }
+
+def _sending(api: APIRouter, engine: Engine, launcher: Launcher) -> None:
+    """Images that come over the network."""
 
     @api.post(
         "/collections/{name}/images",
         status_code=202,
         dependencies=WRITES,
-        openapi_extra={"requestBody": files},
+        openapi_extra={"requestBody": _FILES},
     )
     async def send_images(name: CollectionPath, request: Request) -> Uploaded:
         """Sends images to a collection, up to 100 a request as `files` of a form. The same bytes
@@ -115,8 +127,6 @@ def router(engine: Engine, launcher: Launcher) -> APIRouter:
             run = await in_thread(launcher.start_later, engine.catalog, wish)
         queued = run is None and any(one.state == "stored" for one in images)
         return Uploaded(collection=name, images=images, run=run, queued=queued)
-
-    return api
 
 
 async def _files(request: Request) -> list[Sent]:

@@ -51,6 +51,12 @@ def router(engine: Engine) -> APIRouter:
         """What looks like it in its collection, nearest first, without itself."""
         return await in_thread(asking.similar, engine, str(id), limit)
 
+    _bytes_of(api, engine)
+    return api
+
+
+def _bytes_of(api: APIRouter, engine: Engine) -> None:
+    """The routes that answer pictures."""
     picture: dict[int | str, dict[str, Any]] = {
         200: {"content": {"image/jpeg": {}}},
         304: {"description": "Not modified"},
@@ -73,8 +79,6 @@ def router(engine: Engine) -> APIRouter:
     async def file(id: UUID, request: Request) -> Response:
         """The original, whole or a range of it; 409 with the reason where it can't be reached."""
         return await in_thread(_file, engine, str(id), request.headers)
-
-    return api
 
 
 def _thumbnail(engine: Engine, id: str, headers: Any, version: str | None) -> Response:

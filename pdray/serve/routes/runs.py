@@ -33,6 +33,14 @@ RunId = Annotated[str, Path(pattern=RUN_ID, examples=["20250102T030405.678Z-abcd
 def router(engine: Engine, launcher: Launcher) -> APIRouter:
     """The routes of runs."""
     api = routes("runs", 409)
+    _showing(api, engine, launcher)
+    _starting(api, engine, launcher)
+    _commanding(api, engine, launcher)
+    return api
+
+
+def _showing(api: APIRouter, engine: Engine, launcher: Launcher) -> None:
+    """What runs there are, and what became of them."""
 
     @api.get("/runs")
     async def list_runs(
@@ -42,14 +50,6 @@ def router(engine: Engine, launcher: Launcher) -> APIRouter:
     ) -> RunList:
         """Runs, newest first, those that go on among them."""
         return await in_thread(running.listed, engine, launcher, collection, limit, cursor)
-
-    @api.post("/runs", status_code=201, dependencies=WRITES, responses=_EARLY)
-    async def start_run(request: RunRequest, response: Response) -> RunDocument:
-        """Starts to index what is new or changed in the sources. 202 where the run has no record
-        yet, because it fetches its model first; 409 where the collection is being indexed.
-        """
-        wish = await in_thread(running.wish, engine, request)
-        return await _started(wish, response)
 
     @api.get("/runs/{id}")
     async def show_run(id: RunId) -> RunDocument:
@@ -65,6 +65,27 @@ def router(engine: Engine, launcher: Launcher) -> APIRouter:
         """What it could not index and no later run has, with the reasons."""
         return await in_thread(running.failures, engine, id, limit, cursor)
 
+
+def _starting(api: APIRouter, engine: Engine, launcher: Launcher) -> None:
+    """Runs that begin here."""
+
+    async def _started(wish: Wish, response: Response) -> RunDocument:
+        run_id = await in_thread(launcher.start, engine.catalog, wish)
+        found = await _until(lambda: running.begun(engine, launcher, run_id), _START_SECONDS)
+        response.headers["Location"] = f"{PREFIX}/runs/{run_id}"
+        if found is None:
+            response.status_code = 202
+            return await in_thread(running.shown, engine, launcher, run_id)
+        return found
+
+    @api.post("/runs", status_code=201, dependencies=WRITES, responses=_EARLY)
+    async def start_run(request: RunRequest, response: Response) -> RunDocument:
+        """Starts to index what is new or changed in the sources. 202 where the run has no record
+        yet, because it fetches its model first; 409 where the collection is being indexed.
+        """
+        wish = await in_thread(running.wish, engine, request)
+        return await _started(wish, response)
+
     @api.post(
         "/runs/{id}/retry",
         status_code=201,
@@ -75,6 +96,10 @@ def router(engine: Engine, launcher: Launcher) -> APIRouter:
         """Starts a run over the same sources that also tries again what failed."""
         wish = await in_thread(running.again, engine, id)
         return await _started(wish, response)
+
+
+def _commanding(api: APIRouter, engine: Engine, launcher: Launcher) -> None:
+    """What is asked of runs that go on. After `retry`, which is no such command."""
 
     @api.post("/runs/{id}/{command}", dependencies=WRITES)
     async def command_run(id: RunId, command: Literal["pause", "resume", "cancel"]) -> RunDocument:
@@ -93,17 +118,6 @@ def router(engine: Engine, launcher: Launcher) -> APIRouter:
         if found is None:
             return await in_thread(running.shown, engine, launcher, id)
         return found
-
-    async def _started(wish: Wish, response: Response) -> RunDocument:
-        run_id = await in_thread(launcher.start, engine.catalog, wish)
-        found = await _until(lambda: running.begun(engine, launcher, run_id), _START_SECONDS)
-        response.headers["Location"] = f"{PREFIX}/runs/{run_id}"
-        if found is None:
-            response.status_code = 202
-            return await in_thread(running.shown, engine, launcher, run_id)
-        return found
-
-    return api
 
 
 async def _until(look: Callable[[], RunDocument | None], seconds: float) -> RunDocument | None:

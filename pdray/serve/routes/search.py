@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool as in_thread
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
-from pdray.serve import asking, suggesting
+from pdray.serve import asking, counting, suggesting
 from pdray.serve.answering import respond
 from pdray.serve.asking import Images
 from pdray.serve.engine import Engine
@@ -29,6 +29,7 @@ from pdray.serve.shapes import (
 from pdray.serve.web_image import fetch
 
 _MOST_URLS = 8
+_DOCUMENTS = ("mix", "filters", "weights")  # fields of a form that are JSON
 
 _SCHEMAS = "#/components/schemas/{model}"  # where the document keeps them: batches name them all
 
@@ -36,24 +37,15 @@ _SCHEMAS = "#/components/schemas/{model}"  # where the document keeps them: batc
 def router(engine: Engine) -> APIRouter:
     """The routes of search."""
     api = routes("search", 415)
-    multipart = SearchRequest.model_json_schema(ref_template=_SCHEMAS)["properties"] | {
-        "image": {"type": "string", "format": "binary", "description": "An image to look for."}
-    }
-    schema = {"type": "object", "properties": multipart}
-    body = {
-        "required": True,
-        "content": {
-            "application/json": {"schema": {"$ref": _SCHEMAS.format(model="SearchRequest")}},
-            "multipart/form-data": {"schema": schema},
-        },
-    }
 
-    @api.post("/search", openapi_extra={"requestBody": body}, response_model=Answer)
+    @api.post(
+        "/search", openapi_extra={"requestBody": body_of(SearchRequest)}, response_model=Answer
+    )
     async def search(request: Request) -> Response:
         """Searches by text in the query language, by images that are known, uploaded or at a URL,
         by weighted mixes of these, or by conditions alone, which answer newest first.
         """
-        asked, upload = await _asked(request)
+        asked, upload = await read(request, SearchRequest)
         images = Images(upload, await fetched(engine, [asked]))
         answer = await in_thread(asking.answer, engine, asked, images)
         return respond(request, asked, upload is None, answer)
@@ -82,11 +74,26 @@ def router(engine: Engine) -> APIRouter:
         q: Conditions = None,
         collection: Name = None,
         field: Annotated[list[str], Query(description="Which to count; all by default.")] = [],  # noqa: B006
+        find: Annotated[
+            str | None, Query(max_length=200, description="Values with words that begin so.")
+        ] = None,
+        limit: Annotated[int, Query(ge=1, le=10_000, description="Most values of a field.")] = 200,
     ) -> FacetAnswer:
         """Counts the values of fields among what fulfils the conditions of `q`."""
-        return await in_thread(asking.facets, engine, q, collection, field)
+        return await in_thread(counting.facets, engine, q, collection, field, find, limit)
 
     return api
+
+
+def body_of(kind: type[SearchRequest]) -> dict[str, Any]:
+    """The two kinds of body that a question comes in, as OpenAPI says them."""
+    schema = kind.model_json_schema(ref_template=_SCHEMAS)
+    schema.pop("$defs", None)  # the document has them, since batches name them
+    image = {"type": "string", "format": "binary", "description": "An image to look for."}
+    form = {"type": "object", "properties": {**schema["properties"], "image": image}}
+    form |= {"required": schema["required"]} if "required" in schema else {}
+    kinds = {"application/json": {"schema": schema}, "multipart/form-data": {"schema": form}}
+    return {"required": True, "content": kinds}
 
 
 async def fetched(engine: Engine, asked: Sequence[SearchRequest]) -> dict[str, bytes]:
@@ -99,12 +106,15 @@ async def fetched(engine: Engine, asked: Sequence[SearchRequest]) -> dict[str, b
     return dict(zip(some, found, strict=True))
 
 
-async def _asked(request: Request) -> tuple[SearchRequest, bytes | None]:
-    """The question in either of the two kinds of body."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind in ("application/json", ""):
-        return _checked(await request.body() or b"{}"), None
-    if kind != "multipart/form-data":
+Asked = TypeVar("Asked", bound=SearchRequest)
+
+
+async def read(request: Request, kind: type[Asked]) -> tuple[Asked, bytes | None]:
+    """The question in either of the two kinds of body, and the image that came with it."""
+    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if sent in ("application/json", ""):
+        return _checked(await request.body() or b"{}", kind), None
+    if sent != "multipart/form-data":
         raise Problem(415, "bad-content", "Send application/json or multipart/form-data.")
     async with request.form(max_files=1, max_fields=20) as form:
         upload = None
@@ -112,7 +122,7 @@ async def _asked(request: Request) -> tuple[SearchRequest, bytes | None]:
         for name, value in form.multi_items():
             if name == "facets":
                 fields.setdefault(name, []).append(str(value))
-            elif name in ("mix", "filters"):
+            elif name in _DOCUMENTS:
                 fields[name] = _document(name, value)
             elif name != "image":
                 fields[name] = str(value)
@@ -120,7 +130,7 @@ async def _asked(request: Request) -> tuple[SearchRequest, bytes | None]:
                 upload = await value.read()
             else:
                 raise Problem(422, "invalid", "image: send it as a file.", "image")
-        return _checked(json.dumps(fields).encode()), upload
+        return _checked(json.dumps(fields).encode(), kind), upload
 
 
 def _document(name: str, value: UploadFile | str) -> Any:
@@ -130,8 +140,8 @@ def _document(name: str, value: UploadFile | str) -> Any:
         raise Problem(422, "invalid", f"{name}: send it as JSON.", name) from error
 
 
-def _checked(body: bytes) -> SearchRequest:
+def _checked(body: bytes, kind: type[Asked]) -> Asked:
     try:
-        return SearchRequest.model_validate_json(body)
+        return kind.model_validate_json(body)
     except ValidationError as error:
         raise RequestValidationError(error.errors(include_url=False)) from error

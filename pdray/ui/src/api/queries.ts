@@ -1,4 +1,4 @@
-import { queryOptions } from "@tanstack/react-query";
+import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 
 import { call, type Schemas } from "./client";
 
@@ -19,6 +19,41 @@ export const queries = {
           query: { q: q || null, collection, ...(fields ? { field: fields } : {}) },
           signal,
         }),
+      staleTime: 30_000,
+    }),
+  /** Values of one field that have words beginning with what is sought. */
+  sought: (q: string, collection: string | null, field: string, find: string) =>
+    queryOptions({
+      queryKey: ["facets", collection, q, field, find],
+      queryFn: ({ signal }) =>
+        call<Schemas["FacetAnswer"]>("/facets", {
+          query: { q: q || null, collection, field: [field], find, limit: 100 },
+          signal,
+        }),
+      staleTime: 30_000,
+    }),
+  folders: (of: {
+    q: string;
+    collection: string | null;
+    within: string | null;
+    find: string | null;
+  }) =>
+    infiniteQueryOptions({
+      queryKey: ["facets", "folders", of.collection, of.q, of.within, of.find],
+      queryFn: ({ pageParam, signal }) =>
+        call<Schemas["Folders"]>("/folders", {
+          query: {
+            q: of.q || null,
+            collection: of.collection,
+            within: of.within,
+            find: of.find,
+            limit: 100,
+            cursor: pageParam,
+          },
+          signal,
+        }),
+      initialPageParam: null as string | null,
+      getNextPageParam: (page) => page.next_cursor ?? null,
       staleTime: 30_000,
     }),
   suggestions: (typed: string, collection: string | null) =>

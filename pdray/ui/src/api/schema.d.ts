@@ -266,6 +266,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/folders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Folders
+         * @description The folders directly in another, by name, counted among what fulfils the conditions of
+         *     `q`. A root that only leads to one folder is left out.
+         */
+        get: operations["folders_api_v1_folders_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/collections": {
         parameters: {
             query?: never;
@@ -737,73 +758,6 @@ export interface components {
             token: string;
         };
         /**
-         * ExportRequest
-         * @description A search whose hits are wanted as a file.
-         * @example {
-         *       "format": "csv",
-         *       "text": "red iso:>=800"
-         *     }
-         */
-        ExportRequest: {
-            /**
-             * Text
-             * @description In the query language.
-             */
-            text?: string | null;
-            /**
-             * Image Id
-             * @description An image to look for the like of.
-             */
-            image_id?: string | null;
-            /**
-             * Image Url
-             * @description The same, at a public http or https URL.
-             */
-            image_url?: string | null;
-            /**
-             * Mix
-             * @description More of both, with weights.
-             * @default []
-             */
-            mix: components["schemas"]["MixPart"][];
-            /** @description Conditions beside those of the text. */
-            filters?: components["schemas"]["Filters"] | null;
-            /**
-             * Sort
-             * @description Other than by relevance, the 500 most relevant are put in that order; a question of conditions alone has all in it, newest first by default.
-             * @default relevance
-             * @enum {string}
-             */
-            sort: "relevance" | "newest" | "oldest" | "largest" | "smallest";
-            /**
-             * Collection
-             * @description The server's own where it is left out.
-             */
-            collection?: string | null;
-            /**
-             * Limit
-             * @description Most hits in the file.
-             * @default 1000
-             */
-            limit: number;
-            /**
-             * Cursor
-             * @description next_cursor of the answer before.
-             */
-            cursor?: string | null;
-            /**
-             * Facets
-             * @description Fields to count: camera, lens, keywords, format, orientation, folders.
-             * @default []
-             */
-            facets: string[];
-            /**
-             * Format
-             * @enum {string}
-             */
-            format: "csv" | "parquet" | "zip";
-        };
-        /**
          * FacetAnswer
          * @description Values of each field among the matches of the query's conditions, most first.
          */
@@ -938,6 +892,26 @@ export interface components {
             lacks: ("date" | "place" | "camera" | "lens" | "tag" | "rating" | "caption")[];
         };
         /**
+         * Folder
+         * @description A folder that images come from, counted with all below it.
+         */
+        Folder: {
+            /**
+             * Folder
+             * @description Its address; `folder:` with it means it and all below it.
+             */
+            folder: string;
+            /** Name */
+            name: string;
+            /** Count */
+            count: number;
+            /**
+             * Folders
+             * @description Folders directly in it that hold any of these images.
+             */
+            folders: number;
+        };
+        /**
          * FolderProgress
          * @description Images of a folder that were read, and how many of them failed.
          */
@@ -948,6 +922,20 @@ export interface components {
             done: number;
             /** Failed */
             failed: number;
+        };
+        /**
+         * Folders
+         * @description Folders of one level by name, or those that were sought, most images first.
+         */
+        Folders: {
+            /** Collection */
+            collection: string;
+            /** Folders */
+            folders: components["schemas"]["Folder"][];
+            /** Total */
+            total: number;
+            /** Next Cursor */
+            next_cursor?: string | null;
         };
         /**
          * Hit
@@ -1004,6 +992,11 @@ export interface components {
             description?: string | null;
             /** Caption */
             caption?: string | null;
+            /**
+             * Caption By
+             * @description Model that made the caption, if one did.
+             */
+            caption_by?: string | null;
             /**
              * Tags
              * @default []
@@ -1081,6 +1074,11 @@ export interface components {
             description?: string | null;
             /** Caption */
             caption?: string | null;
+            /**
+             * Caption By
+             * @description Model that made the caption, if one did.
+             */
+            caption_by?: string | null;
             /**
              * Tags
              * @default []
@@ -1202,6 +1200,30 @@ export interface components {
             notes: string[];
             /** Next Cursor */
             next_cursor?: string | null;
+        };
+        /**
+         * PartWeights
+         * @description How much the parts of a search count beside each other; those of a mix have their own.
+         */
+        PartWeights: {
+            /**
+             * Text
+             * @description The free words.
+             * @default 1
+             */
+            text: number;
+            /**
+             * Image
+             * @description The image; below 0: less of what it shows. Not 0.
+             * @default 1
+             */
+            image: number;
+            /**
+             * Without
+             * @description How far the words with a minus push away.
+             * @default 1
+             */
+            without: number;
         };
         /**
          * Place
@@ -1477,6 +1499,12 @@ export interface components {
              * @default false
              */
             allow_deletes: boolean;
+            /**
+             * Captions
+             * @description Describe the images in words too.
+             * @default false
+             */
+            captions: boolean;
         };
         /**
          * SearchRequest
@@ -1529,6 +1557,8 @@ export interface components {
              * @default []
              */
             mix: components["schemas"]["MixPart"][];
+            /** @description All count the same where it is left out. */
+            weights?: components["schemas"]["PartWeights"] | null;
             /** @description Conditions beside those of the text. */
             filters?: components["schemas"]["Filters"] | null;
             /**
@@ -2171,7 +2201,62 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["SearchRequest"];
+                "application/json": {
+                    /**
+                     * Text
+                     * @description In the query language.
+                     */
+                    text?: string | null;
+                    /**
+                     * Image Id
+                     * @description An image to look for the like of.
+                     */
+                    image_id?: string | null;
+                    /**
+                     * Image Url
+                     * @description The same, at a public http or https URL.
+                     */
+                    image_url?: string | null;
+                    /**
+                     * Mix
+                     * @description More of both, with weights.
+                     * @default []
+                     */
+                    mix?: components["schemas"]["MixPart"][];
+                    /** @description All count the same where it is left out. */
+                    weights?: components["schemas"]["PartWeights"] | null;
+                    /** @description Conditions beside those of the text. */
+                    filters?: components["schemas"]["Filters"] | null;
+                    /**
+                     * Sort
+                     * @description Other than by relevance, the 500 most relevant are put in that order; a question of conditions alone has all in it, newest first by default.
+                     * @default relevance
+                     * @enum {string}
+                     */
+                    sort?: "relevance" | "newest" | "oldest" | "largest" | "smallest";
+                    /**
+                     * Collection
+                     * @description The server's own where it is left out.
+                     */
+                    collection?: string | null;
+                    /**
+                     * Limit
+                     * @description Most hits in the answer.
+                     * @default 50
+                     */
+                    limit?: number;
+                    /**
+                     * Cursor
+                     * @description next_cursor of the answer before.
+                     */
+                    cursor?: string | null;
+                    /**
+                     * Facets
+                     * @description Fields to count: camera, lens, keywords, format, orientation, folders.
+                     * @default []
+                     */
+                    facets?: string[];
+                };
                 "multipart/form-data": {
                     /**
                      * Text
@@ -2194,6 +2279,8 @@ export interface operations {
                      * @default []
                      */
                     mix?: components["schemas"]["MixPart"][];
+                    /** @description All count the same where it is left out. */
+                    weights?: components["schemas"]["PartWeights"] | null;
                     /** @description Conditions beside those of the text. */
                     filters?: components["schemas"]["Filters"] | null;
                     /**
@@ -2832,6 +2919,10 @@ export interface operations {
                 collection?: string | null;
                 /** @description Which to count; all by default. */
                 field?: string[];
+                /** @description Values with words that begin so. */
+                find?: string | null;
+                /** @description Most values of a field. */
+                limit?: number;
             };
             header?: never;
             path?: never;
@@ -4098,6 +4189,192 @@ export interface operations {
             };
             /** @description The range is beyond the file */
             416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description The request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not available now; try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+        };
+    };
+    folders_api_v1_folders_get: {
+        parameters: {
+            query?: {
+                /** @description In the query language. */
+                q?: string | null;
+                /** @description The server's own where it is left out. */
+                collection?: string | null;
+                /** @description The address of one; the roots if left out. */
+                within?: string | null;
+                /** @description Names with words that begin so, at any depth. */
+                find?: string | null;
+                /** @description Most hits in the answer. */
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Folders"];
+                };
+            };
+            /** @description The query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description A key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not allowed: another site's page, a name that isn't this server's, or a reader's key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Too large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5685,7 +5962,133 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ExportRequest"];
+                "application/json": {
+                    /**
+                     * Text
+                     * @description In the query language.
+                     */
+                    text?: string | null;
+                    /**
+                     * Image Id
+                     * @description An image to look for the like of.
+                     */
+                    image_id?: string | null;
+                    /**
+                     * Image Url
+                     * @description The same, at a public http or https URL.
+                     */
+                    image_url?: string | null;
+                    /**
+                     * Mix
+                     * @description More of both, with weights.
+                     * @default []
+                     */
+                    mix?: components["schemas"]["MixPart"][];
+                    /** @description All count the same where it is left out. */
+                    weights?: components["schemas"]["PartWeights"] | null;
+                    /** @description Conditions beside those of the text. */
+                    filters?: components["schemas"]["Filters"] | null;
+                    /**
+                     * Sort
+                     * @description Other than by relevance, the 500 most relevant are put in that order; a question of conditions alone has all in it, newest first by default.
+                     * @default relevance
+                     * @enum {string}
+                     */
+                    sort?: "relevance" | "newest" | "oldest" | "largest" | "smallest";
+                    /**
+                     * Collection
+                     * @description The server's own where it is left out.
+                     */
+                    collection?: string | null;
+                    /**
+                     * Limit
+                     * @description Most hits in the file; a search by words or an image has 10,000.
+                     * @default 1000
+                     */
+                    limit?: number;
+                    /**
+                     * Cursor
+                     * @description next_cursor of the answer before.
+                     */
+                    cursor?: string | null;
+                    /**
+                     * Facets
+                     * @description Fields to count: camera, lens, keywords, format, orientation, folders.
+                     * @default []
+                     */
+                    facets?: string[];
+                    /**
+                     * Format
+                     * @enum {string}
+                     */
+                    format: "csv" | "parquet" | "zip";
+                };
+                "multipart/form-data": {
+                    /**
+                     * Text
+                     * @description In the query language.
+                     */
+                    text?: string | null;
+                    /**
+                     * Image Id
+                     * @description An image to look for the like of.
+                     */
+                    image_id?: string | null;
+                    /**
+                     * Image Url
+                     * @description The same, at a public http or https URL.
+                     */
+                    image_url?: string | null;
+                    /**
+                     * Mix
+                     * @description More of both, with weights.
+                     * @default []
+                     */
+                    mix?: components["schemas"]["MixPart"][];
+                    /** @description All count the same where it is left out. */
+                    weights?: components["schemas"]["PartWeights"] | null;
+                    /** @description Conditions beside those of the text. */
+                    filters?: components["schemas"]["Filters"] | null;
+                    /**
+                     * Sort
+                     * @description Other than by relevance, the 500 most relevant are put in that order; a question of conditions alone has all in it, newest first by default.
+                     * @default relevance
+                     * @enum {string}
+                     */
+                    sort?: "relevance" | "newest" | "oldest" | "largest" | "smallest";
+                    /**
+                     * Collection
+                     * @description The server's own where it is left out.
+                     */
+                    collection?: string | null;
+                    /**
+                     * Limit
+                     * @description Most hits in the file; a search by words or an image has 10,000.
+                     * @default 1000
+                     */
+                    limit?: number;
+                    /**
+                     * Cursor
+                     * @description next_cursor of the answer before.
+                     */
+                    cursor?: string | null;
+                    /**
+                     * Facets
+                     * @description Fields to count: camera, lens, keywords, format, orientation, folders.
+                     * @default []
+                     */
+                    facets?: string[];
+                    /**
+                     * Format
+                     * @enum {string}
+                     */
+                    format: "csv" | "parquet" | "zip";
+                    /**
+                     * Format: binary
+                     * @description An image to look for.
+                     */
+                    image?: string;
+                };
             };
         };
         responses: {
@@ -5790,6 +6193,28 @@ export interface operations {
             };
             /** @description Too large */
             413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Unknown kind of content */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };

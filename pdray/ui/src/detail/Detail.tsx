@@ -1,4 +1,4 @@
-import { ActionIcon, Button, CopyButton, FocusTrap, Loader, Tooltip } from "@mantine/core";
+import { ActionIcon, Button, FocusTrap, Loader, Tooltip } from "@mantine/core";
 import {
   IconArrowLeft,
   IconCheck,
@@ -16,6 +16,7 @@ import { request } from "../api/client";
 import { useKey } from "../api/key";
 import { queries } from "../api/queries";
 import type { Feed, Picture as Shown } from "../grid/feed";
+import { copy, save } from "../shell/save";
 import { StateOf } from "../shell/StateOf";
 import styles from "./detail.module.css";
 import { Facts } from "./Facts";
@@ -184,28 +185,30 @@ function Steps({ step, feed, id }: { step: Step; feed: Feed; id: string }) {
 function Acts({ picture }: { picture: Shown }) {
   const { t } = useTranslation();
   const link = `${location.origin}/?${new URLSearchParams({ image: picture.id })}`;
+  const [copied, setCopied] = useState(false);
+  useEffect(() => {
+    if (!copied) return;
+    const timer = setTimeout(() => setCopied(false), 2_000);
+    return () => clearTimeout(timer);
+  }, [copied]);
   return (
     <>
-      <CopyButton value={link} timeout={2000}>
-        {({ copied, copy }) => (
-          <Tooltip label={copied ? t("detail.copied") : t("detail.copy")} openDelay={400}>
-            <ActionIcon
-              variant="subtle"
-              color="gray"
-              size={40}
-              radius="xl"
-              aria-label={copied ? t("detail.copied") : t("detail.copy")}
-              onClick={copy}
-            >
-              {copied ? (
-                <IconCheck size={20} stroke={1.7} aria-hidden />
-              ) : (
-                <IconLink size={20} stroke={1.7} aria-hidden />
-              )}
-            </ActionIcon>
-          </Tooltip>
-        )}
-      </CopyButton>
+      <Tooltip label={copied ? t("detail.copied") : t("detail.copy")} openDelay={400}>
+        <ActionIcon
+          variant="subtle"
+          color="gray"
+          size={40}
+          radius="xl"
+          aria-label={copied ? t("detail.copied") : t("detail.copy")}
+          onClick={() => void copy(link).then(setCopied)}
+        >
+          {copied ? (
+            <IconCheck size={20} stroke={1.7} aria-hidden />
+          ) : (
+            <IconLink size={20} stroke={1.7} aria-hidden />
+          )}
+        </ActionIcon>
+      </Tooltip>
       <Download picture={picture} />
     </>
   );
@@ -236,9 +239,7 @@ function Download({ picture }: { picture: Shown }) {
     setBusy(true);
     try {
       const blob = await (await request(picture.file)).blob();
-      const url = URL.createObjectURL(blob);
-      Object.assign(document.createElement("a"), { href: url, download: picture.name }).click();
-      setTimeout(() => URL.revokeObjectURL(url), 60_000);
+      save(blob, picture.name);
     } catch {
       // the note over the picture says why
     } finally {

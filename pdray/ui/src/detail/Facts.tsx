@@ -1,7 +1,7 @@
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
-import { folderPath, folderQuery } from "../filters/folders";
+import { folderPath } from "../filters/folders";
 import type { Picture } from "../grid/feed";
 import { condition } from "../query/tokens";
 import { ALL, writeView } from "../state/url";
@@ -30,7 +30,7 @@ export function Facts({ picture, onFind, children }: Props) {
     </a>
   );
   const { camera, lens, latitude, longitude, width, height } = picture;
-  const set = settings(picture);
+  const set = settings(picture, i18n.language);
   const day = picture.taken?.slice(0, 10);
   const facts: [string, ReactNode][] = [];
   if (camera) facts.push([t("fact.camera"), find(condition("camera", camera), camera)]);
@@ -38,24 +38,26 @@ export function Facts({ picture, onFind, children }: Props) {
   if (set.length > 0) facts.push([t("fact.settings"), set.join("  ·  ")]);
   if (latitude != null && longitude != null) {
     const near = `near:${round(latitude, 4)},${round(longitude, 4)},5km`;
-    facts.push([t("fact.place"), find(near, place(latitude, longitude))]);
+    facts.push([t("fact.place"), find(near, place(latitude, longitude, t("fact.compass")))]);
   }
   if (picture.altitude_m != null) {
     facts.push([t("fact.altitude"), `${Math.round(picture.altitude_m)} m`]);
   }
   if (width && height) {
-    facts.push([t("fact.pixels"), `${width} × ${height}  ·  ${megapixels(width, height)}`]);
+    const size = [`${width} × ${height}`, megapixels(width, height, i18n.language)];
+    facts.push([t("fact.pixels"), size.filter(Boolean).join("  ·  ")]);
   }
   const file = [picture.format?.toUpperCase(), picture.size && bytes(picture.size, i18n.language)];
   facts.push([t("fact.file"), file.filter(Boolean).join("  ·  ")]);
   if (picture.rating != null) facts.push([t("fact.rating"), `${picture.rating} / 5`]);
   if (picture.folder) {
-    facts.push([t("fact.folder"), find(condition("folder", folderQuery(picture.folder)), folderPath(picture.folder))]);
+    facts.push([t("fact.folder"), find(condition("folder", picture.folder), folderPath(picture.folder))]);
   }
   if (picture.score != null && picture.rank != null) {
     const score = round(picture.score, 3).toLocaleString(i18n.language);
     facts.push([t("fact.score"), t("fact.rank", { score, rank: picture.rank })]);
   }
+  if (picture.caption_by) facts.push([t("fact.caption_by"), picture.caption_by]);
   return (
     <>
       <p className={styles.caption}>{picture.caption ?? picture.title ?? picture.name}</p>

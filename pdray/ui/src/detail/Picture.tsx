@@ -2,10 +2,11 @@ import { IconInfoCircle } from "@tabler/icons-react";
 import { useEffect, useState } from "react";
 import { useTranslation } from "react-i18next";
 
-import { ApiProblem, request } from "../api/client";
+import { request } from "../api/client";
 import { useKey } from "../api/key";
 import { useSource } from "../api/source";
 import type { Picture as Shown } from "../grid/feed";
+import { useSaid } from "../i18n/useSaid";
 import styles from "./detail.module.css";
 
 const SHOWS = new Set(["jpeg", "png", "webp", "gif", "bmp", "avif"]);
@@ -51,7 +52,7 @@ export function Picture({ picture, said }: { picture: Shown; said: string }) {
 
 /** Asks for the first byte to learn whether the original is there, and why not. */
 function useOriginal(url: string, wanted: boolean) {
-  const { t } = useTranslation();
+  const said = useSaid();
   const key = useKey();
   const [why, setWhy] = useState<string | null>(null);
   const [good, setGood] = useState(false);
@@ -65,11 +66,11 @@ function useOriginal(url: string, wanted: boolean) {
       },
       (error: unknown) => {
         if (ending.signal.aborted) return;
-        setWhy(error instanceof ApiProblem ? error.message : t("state.offline"));
+        setWhy(said(error as Error));
       },
     );
     return () => ending.abort();
-  }, [url, wanted, t]);
+  }, [url, wanted, said]);
   const source = useSource(wanted && (good || key === null) ? url : null);
   return { source, why };
 }

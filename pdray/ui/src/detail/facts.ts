@@ -2,19 +2,26 @@ import type { Picture } from "../grid/feed";
 
 /** Numbers and dates of an image as people write them. Pure. */
 
-export function exposure(seconds: number): string {
-  if (seconds >= 0.3) return `${round(seconds, 1)} s`;
-  return `1/${Math.round(1 / seconds)} s`;
+// A number and its unit stay on one line.
+const NO_BREAK = "\u00a0";
+
+export function exposure(seconds: number, language: string): string {
+  const long = seconds >= 0.3;
+  return `${long ? decimal(seconds, language) : `1/${Math.round(1 / seconds)}`}${NO_BREAK}s`;
 }
 
-export function settings(picture: Picture): string[] {
+export function settings(picture: Picture, language: string): string[] {
   const { f_number, exposure_seconds, iso, focal_length_mm } = picture;
   return [
-    f_number ? `ƒ/${round(f_number, 1)}` : "",
-    exposure_seconds ? exposure(exposure_seconds) : "",
-    iso ? `ISO ${iso}` : "",
-    focal_length_mm ? `${round(focal_length_mm, 1)} mm` : "",
+    f_number ? `ƒ/${decimal(f_number, language)}` : "",
+    exposure_seconds ? exposure(exposure_seconds, language) : "",
+    iso ? `ISO${NO_BREAK}${iso}` : "",
+    focal_length_mm ? `${decimal(focal_length_mm, language)}${NO_BREAK}mm` : "",
   ].filter(Boolean);
+}
+
+function decimal(value: number, language: string): string {
+  return value.toLocaleString(language, { maximumFractionDigits: 1 });
 }
 
 export function bytes(size: number, language: string): string {
@@ -40,14 +47,17 @@ export function taken(iso: string, language: string): string {
   }).format(Date.UTC(year!, month! - 1, day, hour, minute));
 }
 
-export function place(latitude: number, longitude: number): string {
-  const north = latitude >= 0 ? "N" : "S";
-  const east = longitude >= 0 ? "E" : "W";
-  return `${Math.abs(latitude).toFixed(4)}° ${north}, ${Math.abs(longitude).toFixed(4)}° ${east}`;
+/** `compass` names north, south, east and west, in this order. */
+export function place(latitude: number, longitude: number, compass: string): string {
+  const [north, south, east, west] = compass.split(" ");
+  const upright = `${Math.abs(latitude).toFixed(4)}° ${latitude >= 0 ? north : south}`;
+  return `${upright}, ${Math.abs(longitude).toFixed(4)}° ${longitude >= 0 ? east : west}`;
 }
 
-export function megapixels(width: number, height: number): string {
-  return `${round((width * height) / 1e6, 1)} MP`;
+/** Empty for pictures so small that nobody counts their pixels so. */
+export function megapixels(width: number, height: number, language: string): string {
+  const millions = (width * height) / 1e6;
+  return millions < 0.1 ? "" : `${decimal(millions, language)}${NO_BREAK}MP`;
 }
 
 export function round(value: number, digits: number): number {

@@ -1,4 +1,5 @@
 import { Button, Chip, NumberInput, Skeleton, TextInput } from "@mantine/core";
+import { useDebouncedValue } from "@mantine/hooks";
 import { keepPreviousData, useQueries, useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -33,7 +34,9 @@ const COUNTED = [
   ["orientation", "orientation"],
   ["format", "format"],
 ] as const;
+const FACETS = COUNTED.map(([, facet]) => facet);
 const FEW = 6;
+const TOLD = 200; // values of a facet: where there are as many there may be more
 
 /** Conditions by hand: each group counts what its values would leave, all others being as they are. */
 export function FilterPanel({ view, onChange }: Props) {
@@ -59,16 +62,16 @@ export function FilterPanel({ view, onChange }: Props) {
       </Group>
       {!facets && <Skeleton height={160} radius="md" aria-hidden />}
       <FolderTree
-        values={facets?.folders ?? []}
+        q={withField(conditionsOf(view.q), "folder", null)}
+        collection={view.collection}
         chosen={valuesOf(view.q, "folder")}
-        onToggle={(value) =>
-          set("folder", valuesOf(view.q, "folder").includes(value) ? null : value)
-        }
+        onToggle={(folder, chosen) => set("folder", chosen ? null : folder)}
       />
       {named.map(({ field, values }) => (
         <Values
           key={field}
           field={field}
+          view={view}
           values={values}
           chosen={valuesOf(view.q, field)}
           onToggle={(value, chosen) => {
@@ -114,12 +117,10 @@ function without(q: string, field: string, value: string): string {
 function useCounts(view: View) {
   const q = conditionsOf(view.q);
   const all = useQuery({
-    ...queries.facets(q, view.collection),
+    ...queries.facets(q, view.collection, FACETS),
     placeholderData: keepPreviousData,
   });
-  const open = [...COUNTED, ["folder", "folders"] as const].filter(
-    ([field]) => field !== "tag" && valuesOf(q, field).length > 0,
-  );
+  const open = COUNTED.filter(([field]) => field !== "tag" && valuesOf(q, field).length > 0);
   const others = useQueries({
     queries: open.map(([field, facet]) => ({
       ...queries.facets(withField(q, field, null), view.collection, [facet]),
@@ -142,22 +143,25 @@ function Group({ title, children }: { title: string; children: React.ReactNode }
 }
 
 interface ValuesProps {
-  field: string;
+  field: (typeof COUNTED)[number][0];
+  view: View;
   values: { value: string; count: number }[];
   chosen: string[];
   onToggle: (value: string, chosen: boolean) => void;
 }
 
-function Values({ field, values, chosen, onToggle }: ValuesProps) {
+function Values({ field, view, values, chosen, onToggle }: ValuesProps) {
   const { t, i18n } = useTranslation();
   const [all, setAll] = useState(false);
   const [sought, setSought] = useState("");
   const many = values.length > FEW + 2;
+  const more = useMore(view, field, values.length < TOLD ? "" : sought);
   const shown = useMemo(() => {
     const wanted = sought.trim().toLowerCase();
+    if (wanted && more) return more;
     const found = wanted ? values.filter((one) => one.value.toLowerCase().includes(wanted)) : values;
     return all || !many ? found : found.slice(0, FEW);
-  }, [values, sought, all, many]);
+  }, [values, more, sought, all, many]);
   if (values.length === 0) return null;
   const said = (value: string) =>
     field === "orientation" ? t(`orientation.${value}` as "orientation.square", value) : value;
@@ -194,11 +198,26 @@ function Values({ field, values, chosen, onToggle }: ValuesProps) {
       </ul>
       {many && (
         <Button variant="subtle" size="compact-xs" mt={4} onClick={() => setAll(!all)}>
-          {all ? t("filter.fewer") : t("filter.all", { count: values.length })}
+          {all
+            ? t("filter.fewer")
+            : t(values.length < TOLD ? "filter.all" : "filter.most", { count: values.length })}
         </Button>
       )}
     </Group>
   );
+}
+
+/** What the server finds among more values than it told. */
+function useMore(view: View, field: ValuesProps["field"], typed: string) {
+  const [sought] = useDebouncedValue(typed.trim(), 250);
+  const facet = COUNTED.find(([one]) => one === field)![1];
+  const q = conditionsOf(field === "tag" ? view.q : withField(view.q, field, null));
+  const { data } = useQuery({
+    ...queries.sought(q, view.collection, facet, sought),
+    enabled: sought !== "",
+    placeholderData: keepPreviousData,
+  });
+  return sought ? data?.facets[facet] : undefined;
 }
 
 function Dates({ view, onSet }: { view: View; onSet: (value: string | null) => void }) {

@@ -1,80 +1,150 @@
+import { Button, Skeleton, TextInput } from "@mantine/core";
+import { useDebouncedValue } from "@mantine/hooks";
 import { IconChevronRight, IconFolder } from "@tabler/icons-react";
-import { useMemo, useState } from "react";
+import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
+import { useState } from "react";
 import { useTranslation } from "react-i18next";
 
+import type { Schemas } from "../api/client";
+import { queries } from "../api/queries";
 import styles from "./filters.module.css";
-import { type Folder, folderPath, folderQuery, folderTree } from "./folders";
+import { folderPath, leadsTo, meansFolder } from "./folders";
 
 interface Props {
-  values: { value: string; count: number }[];
+  /** The conditions beside that of a folder. */
+  q: string;
+  collection: string | null;
   chosen: string[];
-  onToggle: (value: string) => void;
+  onToggle: (folder: string, chosen: boolean) => void;
 }
 
-/** Where images come from: a folder stands for all that is below it. */
-export function FolderTree({ values, chosen, onToggle }: Props) {
+/** Where images come from: a folder stands for all that is below it. A level is asked for when it
+ * is unfolded, so that there may be any number of them. */
+export function FolderTree(props: Props) {
   const { t } = useTranslation();
-  const roots = useMemo(() => folderTree(values), [values]);
-  if (roots.length === 0) return null;
+  const [typed, setTyped] = useState("");
+  const [sought] = useDebouncedValue(typed.trim(), 250);
+  const title = t("filter.folder");
+  const { data } = useInfiniteQuery({
+    ...queries.folders({ ...props, within: null, find: null }),
+    placeholderData: keepPreviousData,
+  });
+  const roots = data?.pages[0]?.folders ?? [];
+  if (data && roots.length === 0 && props.chosen.length === 0) return null;
+  const plain = roots.length === 1 && roots[0]!.folders === 0;
   return (
-    <section className={styles.group} aria-label={t("filter.folder")}>
-      <h2>{t("filter.folder")}</h2>
-      <ul className={styles.values}>
-        {roots.map((folder) => (
-          <Branch key={folder.value} {...{ folder, chosen, onToggle }} open={roots.length === 1} />
-        ))}
-      </ul>
+    <section className={styles.group} aria-label={title}>
+      <h2>{title}</h2>
+      {!plain && (
+        <TextInput
+          size="xs"
+          mb={6}
+          value={typed}
+          aria-label={t("filter.find", { what: title })}
+          placeholder={t("filter.find", { what: title })}
+          onChange={(event) => setTyped(event.currentTarget.value)}
+        />
+      )}
+      {sought ? (
+        <Level {...props} within={null} find={sought} open={false} />
+      ) : (
+        <Level {...props} within={null} find={null} open={roots.length === 1} />
+      )}
     </section>
   );
 }
 
-interface BranchProps {
-  folder: Folder;
-  chosen: string[];
-  onToggle: (value: string) => void;
+interface LevelProps extends Props {
+  within: string | null;
+  find: string | null;
+  /** Whether its folders are unfolded from the first. */
   open: boolean;
 }
 
-function Branch({ folder, chosen, onToggle, open }: BranchProps) {
+function Level({ open, ...props }: LevelProps) {
+  const { t } = useTranslation();
+  const { within, find } = props;
+  const { data, hasNextPage, fetchNextPage, isFetchingNextPage } = useInfiniteQuery({
+    ...queries.folders(props),
+    placeholderData: keepPreviousData,
+  });
+  if (!data) return <Skeleton height={28} radius="md" aria-hidden />;
+  const folders = data.pages.flatMap((page) => page.folders);
+  const left = (data.pages[0]?.total ?? 0) - folders.length;
+  if (folders.length === 0 && within === null) {
+    return <p className={styles.none}>{t("filter.noFolder")}</p>;
+  }
+  return (
+    <>
+      <ul className={within === null ? styles.values : styles.nest}>
+        {folders.map((folder) => (
+          <Branch key={folder.folder} {...props} folder={folder} flat={find !== null} open={open} />
+        ))}
+      </ul>
+      {hasNextPage && (
+        <Button
+          variant="subtle"
+          size="compact-xs"
+          loading={isFetchingNextPage}
+          onClick={() => void fetchNextPage()}
+        >
+          {t("filter.moreFolders", { count: left })}
+        </Button>
+      )}
+    </>
+  );
+}
+
+interface BranchProps extends Props {
+  folder: Schemas["Folder"];
+  /** Among those that were sought, whose places say where they are. */
+  flat: boolean;
+  open: boolean;
+}
+
+function Branch({ folder: { folder, name, count, folders }, flat, open, ...props }: BranchProps) {
   const { t, i18n } = useTranslation();
-  const own = folderQuery(folder.value);
-  const leads = chosen.some((one) => one.startsWith(`${own}/`));
-  const [unfolded, setUnfolded] = useState(open || leads);
+  const { chosen, onToggle } = props;
+  const [unfolded, setUnfolded] = useState(open || chosen.some((one) => leadsTo(one, folder)));
+  const on = chosen.some((one) => meansFolder(one, folder));
   return (
     <li>
       <div className={styles.folder}>
-        {folder.children.length > 0 ? (
+        {folders > 0 && !flat ? (
           <button
             type="button"
             className={styles.fold}
             aria-expanded={unfolded}
-            aria-label={t(unfolded ? "filter.close" : "filter.open", { what: folder.name })}
+            aria-label={t(unfolded ? "filter.close" : "filter.open", { what: name })}
             onClick={() => setUnfolded(!unfolded)}
           >
             <IconChevronRight size={15} aria-hidden />
           </button>
         ) : (
-          <span style={{ width: 24, flex: "none", display: "grid", placeItems: "center" }}>
+          <span className={styles.leaf}>
             <IconFolder size={15} stroke={1.6} aria-hidden />
           </span>
         )}
         <button
           type="button"
           className={styles.value}
-          title={folderPath(folder.value)}
-          aria-pressed={chosen.includes(own)}
-          onClick={() => onToggle(own)}
+          title={folderPath(folder)}
+          aria-pressed={on}
+          onClick={() => onToggle(folder, on)}
         >
-          <span>{folder.name}</span>
-          <span className={styles.count}>{folder.count.toLocaleString(i18n.language)}</span>
+          <span>
+            {name}
+            {flat && (
+              <small>
+                <bdi>{folderPath(folder.slice(0, folder.lastIndexOf("/")))}</bdi>
+              </small>
+            )}
+          </span>
+          <span className={styles.count}>{count.toLocaleString(i18n.language)}</span>
         </button>
       </div>
-      {unfolded && folder.children.length > 0 && (
-        <ul className={styles.nest}>
-          {folder.children.map((child) => (
-            <Branch key={child.value} folder={child} {...{ chosen, onToggle }} open={false} />
-          ))}
-        </ul>
+      {unfolded && folders > 0 && !flat && (
+        <Level {...props} within={folder} find={null} open={false} />
       )}
     </li>
   );

@@ -1,13 +1,6 @@
 /** Folders by the addresses that the catalog knows them under. Pure. */
 
-export interface Folder {
-  value: string;
-  name: string;
-  count: number;
-  children: Folder[];
-}
-
-/** The last name of a folder's address: `file:///home/me/Photos` is Photos. */
+/** The last name of a folder's address: `file:///home/me/My%20Photos` is My Photos. */
 export function folderName(value: string): string {
   const path = decode(value.replace(/\/+$/, ""));
   return path.slice(path.lastIndexOf("/") + 1) || path;
@@ -18,9 +11,14 @@ export function folderPath(value: string): string {
   return decode(value.replace(/^file:\/\//, ""));
 }
 
-/** A folder as the query language takes it: the whole address, not encoded. */
-export function folderQuery(value: string): string {
-  return decode(value);
+/** Whether a condition means a folder: by its address, or written as people do. */
+export function meansFolder(typed: string, folder: string): boolean {
+  return typed === folder || decode(typed) === decode(folder);
+}
+
+/** Whether a condition means something below a folder. */
+export function leadsTo(typed: string, folder: string): boolean {
+  return decode(typed).startsWith(`${decode(folder)}/`);
 }
 
 function decode(text: string): string {
@@ -29,24 +27,4 @@ function decode(text: string): string {
   } catch {
     return text; // a name that isn't UTF-8
   }
-}
-
-/** The folders as trees. What only leads to one folder and holds no more is left out at the top. */
-export function folderTree(values: readonly { value: string; count: number }[]): Folder[] {
-  const known = new Map<string, Folder>();
-  for (const { value, count } of values) {
-    known.set(value, { value, name: folderName(value), count, children: [] });
-  }
-  const roots: Folder[] = [];
-  for (const folder of [...known.values()].sort((a, b) => a.value.localeCompare(b.value))) {
-    const parent = known.get(folder.value.slice(0, folder.value.lastIndexOf("/")));
-    (parent?.children ?? roots).push(folder);
-  }
-  return roots.map(shortened);
-}
-
-function shortened(folder: Folder): Folder {
-  const [only] = folder.children;
-  const leads = folder.children.length === 1 && only?.count === folder.count;
-  return leads ? shortened(only) : folder;
 }

@@ -13,6 +13,7 @@ import {
 } from "react";
 import { useTranslation } from "react-i18next";
 
+import { useSaid } from "../i18n/useSaid";
 import type { Feed, Picture, Section, Snapshot } from "./feed";
 import styles from "./grid.module.css";
 import { spanName } from "./spans";
@@ -149,6 +150,7 @@ interface LineProps {
 
 const Line = memo(function Line({ item, section, measure, reachable, ...does }: LineProps) {
   const { t, i18n } = useTranslation();
+  const said = useSaid();
   const place = { transform: `translateY(${item.top}px)` };
   switch (item.kind) {
     case "header":
@@ -174,7 +176,7 @@ const Line = memo(function Line({ item, section, measure, reachable, ...does }: 
         >
           {section.error && (
             <div className={styles.failed}>
-              {section.error.message}
+              {said(section.error)}
               <Button size="xs" variant="default" onClick={does.onAgain}>
                 {t("state.again")}
               </Button>

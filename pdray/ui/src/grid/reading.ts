@@ -13,6 +13,9 @@ const FIRST = 100;
 const THEN = 400;
 const FEW = 16; // images: sections that hold fewer on average are put together
 
+/** What is asked, with what more a page of it needs. */
+type BodyOf = (more: Record<string, string | number>) => Promise<unknown>;
+
 interface Answer {
   hits: Picture[];
   next_cursor?: string | null;
@@ -20,36 +23,15 @@ interface Answer {
 }
 
 /** Hits of words and of an image: one section, best first. */
-export function searching(
-  question: Question,
-  example: { image_id: string | null; image_url: string | null },
-  image: () => Promise<Blob | null>,
-): Reading {
+export function searching(bodyOf: BodyOf): Reading {
   return {
     plan: () => Promise.resolve(alone(null)),
     portion: async (_key, cursor, signal) => {
-      const blob = await image();
-      const asked = {
-        ...(question.q ? { text: question.q } : {}),
-        ...(example.image_id ? { image_id: example.image_id } : {}),
-        ...(example.image_url ? { image_url: example.image_url } : {}),
-        ...(question.collection ? { collection: question.collection } : {}),
-        ...(question.sort ? { sort: question.sort } : {}),
-        ...(cursor ? { cursor } : {}),
-        limit: cursor ? THEN : FIRST,
-      };
-      const body = blob ? formOf(asked, blob) : asked;
+      const body = await bodyOf(cursor ? { cursor, limit: THEN } : { limit: FIRST });
       const answer = await call<Answer>("/search", { method: "POST", body, signal });
       return { images: answer.hits, next: answer.next_cursor ?? null, notes: answer.notes ?? [] };
     },
   };
-}
-
-function formOf(asked: Record<string, string | number>, blob: Blob): FormData {
-  const form = new FormData();
-  for (const [name, value] of Object.entries(asked)) form.append(name, String(value));
-  form.append("image", blob, "image");
-  return form;
 }
 
 /** What fulfils conditions, in an order of its own; by date in sections that say when. */

@@ -7,6 +7,8 @@ import { queries } from "../api/queries";
 import type { Snapshot } from "../grid/feed";
 import { split } from "../query/tokens";
 import { isRanked, type View } from "../state/url";
+import { Balance } from "./Balance";
+import { Export } from "./Export";
 import styles from "./library.module.css";
 
 interface BarProps {
@@ -15,14 +17,17 @@ interface BarProps {
   filters: boolean;
   onFilters: () => void;
   onChange: (changes: Partial<View>) => void;
+  onWeigh: (weights: string | null) => void;
 }
 
 /** What stands over the grid: filters, how many there are, order, collection. */
-export function Bar({ view, snapshot, filters, onFilters, onChange }: BarProps) {
+export function Bar({ view, snapshot, filters, onFilters, onChange, onWeigh }: BarProps) {
   const { t } = useTranslation();
   const { data } = useQuery(queries.collections());
   const conditions = split(view.q).chips.filter((chip) => chip.kind === "condition").length;
   const sorts = sortsOf(view);
+  const ranked = isRanked(view);
+  const shown = snapshot.sections.some((one) => one.images.length > 0);
   const names = data?.collections.map((one) => one.name) ?? [];
   return (
     <div className={styles.bar}>
@@ -39,11 +44,14 @@ export function Bar({ view, snapshot, filters, onFilters, onChange }: BarProps) 
       </Button>
       <span className={styles.total} role="status">
         {snapshot.state === "ready" && snapshot.total !== null && t("grid.total", { count: snapshot.total })}
+        {ranked && view.sort && t("bar.sorted", { count: SORTED })}
       </span>
+      <Balance view={view} onWeigh={onWeigh} />
+      {shown && <Export view={view} />}
       <Select
         size="xs"
         radius="xl"
-        w={150}
+        className={styles.sort!}
         aria-label={t("bar.sort")}
         allowDeselect={false}
         data={sorts.map((one) => ({ value: one, label: t(`bar.${one}`) }))}
@@ -66,6 +74,7 @@ export function Bar({ view, snapshot, filters, onFilters, onChange }: BarProps) 
   );
 }
 
+const SORTED = 500; // of the most relevant, where another order is asked for (serve/shapes.py)
 const ORDERS = ["newest", "oldest", "largest", "smallest"] as const;
 
 /** The orders that a view can have, its own first. */

@@ -44,6 +44,7 @@ export function Library() {
     },
     [search, view.collection],
   );
+  const drop = useCallback(([file]: File[]) => void (file && pick(file)), [pick]);
   const like = useCallback(
     (picture: Picture) => search({ ...ALL, collection: view.collection, like: picture.id }),
     [search, view.collection],
@@ -76,7 +77,12 @@ export function Library() {
         )}
         <main id="content">
           <VisuallyHidden component="h1">{t("grid.label")}</VisuallyHidden>
-          <Bar {...{ view, snapshot, filters }} onFilters={() => setFilters(!filters)} onChange={search} />
+          <Bar
+            {...{ view, snapshot, filters }}
+            onFilters={() => setFilters(!filters)}
+            onChange={search}
+            onWeigh={(weights) => go({ weights }, { replace: true })}
+          />
           {snapshot.notes.length > 0 && (
             <div className={styles.notes} role="status">
               {snapshot.notes.map((note) => (
@@ -85,7 +91,13 @@ export function Library() {
             </div>
           )}
           {snapshot.state === "loading" && <Waiting />}
-          {snapshot.error && !empty && <StateOf error={snapshot.error} onAgain={feed.again} />}
+          {snapshot.error && !empty && (
+            <StateOf
+              error={snapshot.error}
+              onAgain={feed.again}
+              onReset={() => search({ ...ALL, collection: view.collection })}
+            />
+          )}
           {((snapshot.state === "ready" && !shown) || empty) && (
             <Nothing view={view} onChange={search} />
           )}
@@ -132,7 +144,7 @@ export function Library() {
           {t("bar.fresh")}
         </Button>
       )}
-      <DropZone onImage={(file) => void pick(file)} />
+      <DropZone said={t("search.drop")} onFiles={drop} />
     </>
   );
 }

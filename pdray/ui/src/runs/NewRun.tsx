@@ -8,6 +8,7 @@ import { useLocation } from "wouter";
 import { ApiProblem, type Schemas } from "../api/client";
 import { queries } from "../api/queries";
 import { bytes } from "../detail/facts";
+import { useSaid } from "../i18n/useSaid";
 import styles from "./runs.module.css";
 import { useStart } from "./useRuns";
 
@@ -18,6 +19,7 @@ export function NewRun() {
   const { t, i18n } = useTranslation();
   const [, navigate] = useLocation();
   const start = useStart();
+  const said = useSaid();
   const [wanted, setWanted] = useState(false);
   const collections = useQuery(queries.collections()).data;
   const known = useQuery({ ...queries.models(), enabled: wanted }).data;
@@ -28,10 +30,16 @@ export function NewRun() {
   const [precision, setPrecision] = useState<string | null>(null);
   const [include, setInclude] = useState("");
   const [exclude, setExclude] = useState("");
-  const [flags, setFlags] = useState({ full: false, retry_failed: false, allow_deletes: false });
+  const [flags, setFlags] = useState({
+    captions: false,
+    full: false,
+    retry_failed: false,
+    allow_deletes: false,
+  });
 
   const field = start.error instanceof ApiProblem ? start.error.field : null;
-  const wrong = (name: string) => (field?.split(".")[0] === name ? start.error?.message : null);
+  const wrong = (name: string) =>
+    start.error && field?.split(".")[0] === name ? said(start.error) : null;
   const named = ["sources", "collection", "model", "precision", "include", "exclude"];
   const elsewhere = start.error && !named.some((name) => wrong(name));
   const flag = (name: keyof typeof flags, label: string) => (
@@ -148,6 +156,7 @@ export function NewRun() {
           />
         </div>
         <div className={styles.flags}>
+          {flag("captions", t("runs.captions"))}
           {flag("full", t("runs.full"))}
           {flag("retry_failed", t("runs.retryFailed"))}
           {flag("allow_deletes", t("runs.allowDeletes"))}
@@ -155,7 +164,7 @@ export function NewRun() {
       </Collapse>
       {elsewhere && (
         <p className={styles.error} style={{ margin: 0 }} role="alert">
-          {start.error.message}
+          {said(start.error)}
         </p>
       )}
       <div className={styles.send}>

@@ -4,6 +4,7 @@ import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { Link, useLocation } from "wouter";
 
+import { useSaid } from "../i18n/useSaid";
 import { duration, nameOf, type Run, share, toneOf } from "./figures";
 import styles from "./runs.module.css";
 import { useCommand } from "./useRuns";
@@ -84,6 +85,7 @@ export function Figures({ run, whole = true }: { run: Run; whole?: boolean }) {
 export function Commands({ run }: { run: Run }) {
   const { t } = useTranslation();
   const [, navigate] = useLocation();
+  const said = useSaid();
   const command = useCommand();
   const [sure, setSure] = useState(false);
   const icon = { size: 17, stroke: 1.7, "aria-hidden": true } as const;
@@ -134,7 +136,7 @@ export function Commands({ run }: { run: Run }) {
       </div>
       {command.error && (
         <p className={styles.error} role="alert">
-          {command.error.message}
+          {said(command.error)}
         </p>
       )}
       <Modal

@@ -23,13 +23,22 @@ export function Chip({ part, onRemove }: { part: Part; onRemove: () => void }) {
 }
 
 /** The image that is looked for the like of. */
-export function ImageChip(props: { url: string | null; said: string; onRemove: () => void }) {
+export function ImageChip(props: {
+  url: string | null;
+  said: string;
+  minus: boolean;
+  onRemove: () => void;
+}) {
+  const { t } = useTranslation();
   const source = useSource(props.url?.startsWith("blob:") ? null : props.url);
   const shown = props.url?.startsWith("blob:") ? props.url : source;
   return (
-    <span className={styles.chip}>
+    <span className={styles.chip} data-minus={props.minus || undefined}>
       {shown && <img src={shown} alt="" />}
-      <span>{props.said}</span>
+      <span>
+        {props.minus && <b>{t("search.not")} </b>}
+        {props.said}
+      </span>
       <Remove what={props.said} onRemove={props.onRemove} />
     </span>
   );

@@ -1,12 +1,17 @@
 import { IconPhotoSearch } from "@tabler/icons-react";
 import { useEffect, useState } from "react";
-import { useTranslation } from "react-i18next";
 
+import { filesOf } from "./dropped";
 import styles from "./search.module.css";
 
-/** An image dropped anywhere on the page, or pasted, is what is looked for. */
-export function DropZone({ onImage }: { onImage: (file: File) => void }) {
-  const { t } = useTranslation();
+interface Props {
+  /** What becomes of what is dropped. */
+  said: string;
+  onFiles: (files: File[]) => void;
+}
+
+/** Takes what is dropped anywhere on the page, and images that are pasted. */
+export function DropZone({ said, onFiles }: Props) {
   const [over, setOver] = useState(false);
   useEffect(() => {
     let depth = 0;
@@ -29,16 +34,17 @@ export function DropZone({ onImage }: { onImage: (file: File) => void }) {
       event.preventDefault();
       depth = 0;
       setOver(false);
-      const [file] = event.dataTransfer?.files ?? [];
-      if (file) onImage(file);
+      void filesOf(event.dataTransfer!).then((files) => {
+        if (files.length > 0) onFiles(files);
+      });
     };
     const paste = (event: ClipboardEvent) => {
-      const file = [...(event.clipboardData?.files ?? [])].find((one) =>
+      const files = [...(event.clipboardData?.files ?? [])].filter((one) =>
         one.type.startsWith("image/"),
       );
-      if (!file) return;
+      if (files.length === 0) return;
       event.preventDefault();
-      onImage(file);
+      onFiles(files);
     };
     const all = [
       ["dragenter", enter],
@@ -53,13 +59,13 @@ export function DropZone({ onImage }: { onImage: (file: File) => void }) {
         window.removeEventListener(name, listener as EventListener);
       }
     };
-  }, [onImage]);
+  }, [onFiles]);
   if (!over) return null;
   return (
     <div className={styles.over} aria-hidden>
       <div>
         <IconPhotoSearch size={44} stroke={1.3} />
-        {t("search.drop")}
+        {said}
       </div>
     </div>
   );

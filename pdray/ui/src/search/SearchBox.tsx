@@ -14,9 +14,11 @@ import { useTranslation } from "react-i18next";
 
 import { queries } from "../api/queries";
 import { join, split } from "../query/tokens";
+import { readWeights } from "../query/weights";
 import { forgetQueries, pastQueries, rememberQuery } from "../state/history";
 import type { View } from "../state/url";
 import { Chip, ImageChip } from "./Chip";
+import { ACCEPT } from "./formats";
 import styles from "./search.module.css";
 import { past, proposed, type Suggestion } from "./suggest";
 
@@ -30,7 +32,7 @@ interface Props {
 
 const ICONS = { past: IconClock, field: IconFilter, value: IconTag };
 const ADDRESS = /^https?:\/\/\S+$/;
-const ACCEPT = "image/*,.heic,.heif,.avif,.jp2,.tif,.tiff";
+const NO_IMAGE = { like: null, drop: null, web: null };
 
 /** The search box: words as text, conditions as chips, an image as a chip. */
 export function SearchBox({ view, example, onSearch, onPick }: Props) {
@@ -113,7 +115,11 @@ export function SearchBox({ view, example, onSearch, onPick }: Props) {
           <IconSearch className={styles.glass} size={19} stroke={1.8} aria-hidden />
           <div className={styles.inside}>
             {example && (
-              <ImageChip {...example} onRemove={() => onSearch({ like: null, drop: null, web: null })} />
+              <ImageChip
+                {...example}
+                minus={readWeights(view.weights).image < 0}
+                onRemove={() => onSearch({ ...NO_IMAGE, weights: null })}
+              />
             )}
             {parts.chips.map((part, at) => (
               <Chip key={`${part.raw} ${at}`} part={part} onRemove={() => without(at)} />
@@ -144,7 +150,7 @@ export function SearchBox({ view, example, onSearch, onPick }: Props) {
                 onKeyDown={(event) => {
                   if (event.key === "Backspace" && words === "") {
                     if (parts.chips.length > 0) without(parts.chips.length - 1);
-                    else if (example) onSearch({ like: null, drop: null, web: null });
+                    else if (example) onSearch({ ...NO_IMAGE, weights: null });
                   } else if (event.key === "Escape") {
                     if (combobox.dropdownOpened) combobox.closeDropdown();
                     else event.currentTarget.blur();
@@ -163,7 +169,7 @@ export function SearchBox({ view, example, onSearch, onPick }: Props) {
                 aria-label={t("search.clear")}
                 onClick={() => {
                   setWords("");
-                  onSearch({ q: "", like: null, drop: null, web: null, sort: null });
+                  onSearch({ q: "", ...NO_IMAGE, weights: null, sort: null });
                   input.current?.focus();
                 }}
               >

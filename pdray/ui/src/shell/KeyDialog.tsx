@@ -5,10 +5,12 @@ import { useTranslation } from "react-i18next";
 
 import { ApiProblem, request } from "../api/client";
 import { giveKey, useKey, useKeyAsked } from "../api/key";
+import { useSaid } from "../i18n/useSaid";
 
 /** Asks for the key where the server does. */
 export function KeyDialog({ onGiven }: { onGiven: () => void }) {
   const { t } = useTranslation();
+  const said = useSaid();
   const asked = useKeyAsked();
   const had = useKey();
   const client = useQueryClient();
@@ -27,7 +29,7 @@ export function KeyDialog({ onGiven }: { onGiven: () => void }) {
       onGiven();
     } catch (error) {
       const refused = error instanceof ApiProblem && error.status === 401;
-      setWrong(refused ? t("key.wrong") : (error as Error).message);
+      setWrong(refused ? t("key.wrong") : said(error as Error));
     } finally {
       setBusy(false);
     }

@@ -4,6 +4,7 @@ import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
 import { ApiProblem, Unreachable } from "../api/client";
+import { useSaid } from "../i18n/useSaid";
 import { GoneImage } from "../state/dropped";
 import styles from "./shell.module.css";
 
@@ -29,12 +30,25 @@ export function State({ icon, title, children, acts, live }: Props) {
 }
 
 /** Why there is nothing to show, and what can be done. */
-export function StateOf({ error, onAgain }: { error: Error; onAgain: () => void }) {
+interface Wrong {
+  error: Error;
+  onAgain: () => void;
+  /** Where another question may do: back to one that can be answered. */
+  onReset?: () => void;
+}
+
+export function StateOf({ error, onAgain, onReset }: Wrong) {
   const { t } = useTranslation();
+  const said = useSaid();
   const look = { size: 44, stroke: 1.3, "aria-hidden": true } as const;
   const again = (
     <Button variant="default" onClick={onAgain}>
       {t("state.again")}
+    </Button>
+  );
+  const reset = onReset && (
+    <Button variant="default" onClick={onReset}>
+      {t("state.all")}
     </Button>
   );
   if (error instanceof Unreachable) {
@@ -46,7 +60,7 @@ export function StateOf({ error, onAgain }: { error: Error; onAgain: () => void 
   }
   if (error instanceof GoneImage) {
     return (
-      <State icon={<IconPhotoOff {...look} />} title={t("state.gone")} live="alert">
+      <State icon={<IconPhotoOff {...look} />} title={t("state.gone")} acts={reset} live="alert">
         {t("state.goneMore")}
       </State>
     );
@@ -58,7 +72,7 @@ export function StateOf({ error, onAgain }: { error: Error; onAgain: () => void 
     if (error.status === 503) {
       return (
         <State icon={<IconHourglass {...look} />} title={t("state.wait")} acts={again} live="status">
-          {error.message}
+          {said(error)}
         </State>
       );
     }
@@ -67,16 +81,16 @@ export function StateOf({ error, onAgain }: { error: Error; onAgain: () => void 
       <State
         icon={<IconAlertCircle {...look} />}
         title={title}
-        acts={error.status >= 500 ? again : undefined}
+        acts={error.status >= 500 ? again : reset}
         live="alert"
       >
-        {error.message}
+        {said(error)}
       </State>
     );
   }
   return (
     <State icon={<IconAlertCircle {...look} />} title={t("state.failed")} acts={again} live="alert">
-      {error.message}
+      {said(error)}
     </State>
   );
 }

@@ -6,6 +6,7 @@ import { onReturn } from "../api/connection";
 import { queries } from "../api/queries";
 import { Feed } from "../grid/feed";
 import { browsing, searching } from "../grid/reading";
+import { readWeights } from "../query/weights";
 import { findDropped, GoneImage } from "./dropped";
 import { ALL, isRanked, type View } from "./url";
 
@@ -24,8 +25,8 @@ export class NamedFeed extends Feed {
 
 /** What a view shows. Coming back to one that was just left finds it as it was. */
 export function useFeed(view: View): NamedFeed {
-  const { q, like, drop, web, sort, collection } = view;
-  const name = JSON.stringify([q, like, drop, web, sort, collection]);
+  const { q, like, drop, web, weights, sort, collection } = view;
+  const name = JSON.stringify([q, like, drop, web, weights, sort, collection]);
   const [again, setAgain] = useState(0);
   useEffect(() => onReturn(() => setAgain((count) => count + 1)), []);
   useEffect(() => {
@@ -37,25 +38,42 @@ export function useFeed(view: View): NamedFeed {
     feeds.delete(name);
     const failed = known?.read().state === "failed";
     const feed =
-      known && !failed ? known : new NamedFeed(name, readingOf({ ...ALL, q, like, drop, web, sort, collection }));
+      known && !failed
+        ? known
+        : new NamedFeed(name, readingOf({ ...ALL, q, like, drop, web, weights, sort, collection }));
     feeds.set(name, feed);
     for (const [old, gone] of [...feeds].slice(0, -KEPT)) {
       gone.close();
       feeds.delete(old);
     }
     return feed;
-  }, [name, q, like, drop, web, sort, collection]);
+  }, [name, q, like, drop, web, weights, sort, collection]);
 }
 
 function readingOf(view: View) {
-  const { like, drop, web } = view;
-  if (!isRanked(view)) return browsing(view);
-  return searching(view, { image_id: like, image_url: web }, async () => {
-    if (!drop) return null;
-    const found = await findDropped(drop);
-    if (!found) throw new GoneImage();
-    return found.blob;
-  });
+  return isRanked(view) ? searching((more) => bodyOf(view, more)) : browsing(view);
+}
+
+/** The view as the API is asked for it: JSON, or a form where an image goes with it. `more` is what
+ * else is asked. Throws GoneImage. */
+export async function bodyOf(view: View, more: Record<string, string | number> = {}) {
+  const { q, like, drop, web, weights, sort, collection } = view;
+  const asked: Record<string, unknown> = { ...more };
+  if (q) asked.text = q;
+  if (like) asked.image_id = like;
+  if (web) asked.image_url = web;
+  if (weights) asked.weights = readWeights(weights);
+  if (sort) asked.sort = sort;
+  if (collection) asked.collection = collection;
+  if (!drop) return asked;
+  const found = await findDropped(drop);
+  if (!found) throw new GoneImage();
+  const form = new FormData();
+  for (const [name, value] of Object.entries(asked)) {
+    form.append(name, typeof value === "object" ? JSON.stringify(value) : String(value));
+  }
+  form.append("image", found.blob, "image");
+  return form;
 }
 
 /** What the search box shows for the image that is looked for. */

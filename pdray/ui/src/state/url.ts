@@ -1,5 +1,6 @@
 import { useCallback, useMemo } from "react";
-import { useLocation, useSearch } from "wouter";
+import { useLocation } from "wouter";
+import { useLocationProperty } from "wouter/use-browser-location";
 
 import { hasWords } from "../query/tokens";
 
@@ -13,6 +14,8 @@ export interface View {
   drop: string | null;
   /** The address of an image on the web, which the server looks up. */
   web: string | null;
+  /** How much the parts count (query/weights.ts). */
+  weights: string | null;
   sort: string | null;
   collection: string | null;
   /** The image that is open. */
@@ -24,6 +27,7 @@ const NAMES: Record<keyof View, string> = {
   like: "like",
   drop: "drop",
   web: "web",
+  weights: "w",
   sort: "sort",
   collection: "in",
   image: "image",
@@ -36,6 +40,7 @@ export function readView(search: string): View {
     like: found.get("like"),
     drop: found.get("drop"),
     web: found.get("web"),
+    weights: found.get("w"),
     sort: found.get("sort"),
     collection: found.get("in"),
     image: found.get("image"),
@@ -66,7 +71,9 @@ export function useView(): {
   go: (changes: Partial<View>, options?: { replace?: boolean }) => void;
   hrefOf: (changes: Partial<View>) => string;
 } {
-  const search = useSearch();
+  // As it stands in the address: what wouter gives is decoded once already, and a folder's address
+  // holds signs that must be decoded once only.
+  const search = useLocationProperty(() => location.search);
   const [, navigate] = useLocation();
   const view = useMemo(() => readView(search), [search]);
   const hrefOf = useCallback(

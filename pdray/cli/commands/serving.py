@@ -1,0 +1,26 @@
+"""`pdray serve`."""
+
+from typing import Annotated
+
+import typer
+
+from pdray.cli.options import AsJson, Collection, Config, Workspace
+
+
+def serve(
+    host: Annotated[
+        str | None, typer.Option("--host", metavar="H", help="Address to answer at.")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", metavar="P", help="Port to answer at.")
+    ] = None,
+    workspace: Workspace = None,
+    collection: Collection = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Answer over HTTP, with a page to look at: http://127.0.0.1:8000."""
+    from pdray.cli.serving import run_serve
+
+    flags = {"workspace": workspace, "collection": collection, "config": config}
+    run_serve({**flags, "serve_host": host, "serve_port": port}, as_json)

@@ -1,0 +1,164 @@
+"""The images that must be read: cut into units, streamed through Ray, counted as they come back."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from pdray.catalog import captions
+from pdray.catalog.plan import Plan
+from pdray.catalog.planner import Planner
+from pdray.catalog.units import LEAST_IMAGES, Item, Unit, cut, unit_images
+from pdray.catalog.view import KnownContents
+from pdray.config import Settings
+from pdray.ingest.catching_up import left_to
+from pdray.ingest.control import signals_kept
+from pdray.ingest.current import Run
+from pdray.ingest.guarded import Limits
+from pdray.ingest.moves import Moves
+from pdray.ingest.placement import Placement, place
+from pdray.ingest.report import Progress, Report
+from pdray.ingest.stages import Committed, Job
+from pdray.records import CaptionerSpec
+
+if TYPE_CHECKING:
+    from pdray.ingest.compose import Cluster
+
+# Part of every unit's name: raise it when the same bytes would give other rows.
+PIPELINE = "1"
+
+
+def read(run: Run, planner: Planner, planned: Plan, moved: Moves, known: KnownContents) -> None:
+    """Reads, embeds and commits what is new or changed. Starts Ray only where there is any."""
+    todo = planned.work - len(moved.pairs)
+    if todo == planned.retries and not _readable(run, planner.items(retries=True)):
+        run.report.failed += todo  # as before: their rows say it already
+        return
+    _check(run.settings)
+    with signals_kept():
+        from pdray.ingest import compose  # Ray takes seconds to import: only where it has work
+
+    run.show(Progress("starting", 0, 0, todo))
+    settings = run.settings
+    log = settings.state_dir / "ray.log"
+    with compose.cluster(settings.ray_address, log, known.nbytes) as cluster:
+        run.second_pass = _too_large(run, cluster)
+        shape = _place(settings, cluster, todo, _beside(run) is not None)
+        units = _cut(run, moved.rest(planner.items()), todo, shape)
+        _stream(run, cluster, known, units, shape, todo)
+
+
+def _beside(run: Run) -> CaptionerSpec | None:
+    """The captioner that works beside the encoders."""
+    return None if run.second_pass else run.captioner
+
+
+def _too_large(run: Run, cluster: "Cluster") -> bool:
+    """Whether encoder and captioner don't fit into one GPU together."""
+    if run.captioner is None or not cluster.gpus or run.settings.device == "cpu":
+        return False
+    from pdray.models.memory import fit, needs
+
+    memory = cluster.gpu_memory()
+    return memory is not None and not fit(memory, *needs(run.spec, run.captioner))
+
+
+def _readable(run: Run, items: Iterator[Item]) -> bool:
+    """Whether any of these can be read now. Stops at the first: Ray is started for no less."""
+    for item in items:
+        try:
+            run.read_item(item)
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def _check(settings: Settings) -> None:
+    """Refuses here, in words, what each worker would refuse. On a cluster only they can tell."""
+    if settings.compile and not settings.ray_address:
+        from pdray.models.precision import check_compile  # torch takes seconds to import
+
+        check_compile(settings.device)
+
+
+def _place(settings: Settings, cluster: "Cluster", todo: int, described: bool) -> Placement:
+    ingest = settings.ingest
+    return place(
+        cluster.cpus,
+        0 if settings.device == "cpu" else cluster.gpus,
+        encoders=ingest.encoders,
+        decoders=ingest.decode_workers,
+        threads=ingest.threads,
+        free=cluster.free,
+        units=-(-todo // LEAST_IMAGES),
+        captions=described,
+    )
+
+
+def _cut(run: Run, items: Iterator[Item], todo: int, shape: Placement) -> Iterator[Unit]:
+    ingest, spec = run.settings.ingest, run.spec
+    rules = [one.preprocessing for one in (spec, _beside(run)) if one]
+    size = sum({rule.pixel_key: rule.pixel_bytes for rule in rules}.values())
+    images = unit_images(todo, shape.workers, size, ingest.unit_size)
+    pipeline = f"{PIPELINE}-{spec.space}-{ingest.thumbnail_side}"
+    return cut(items, collection=run.collection, pipeline=pipeline, images=images)
+
+
+def _stream(
+    run: Run,
+    cluster: "Cluster",
+    known: KnownContents,
+    units: Iterator[Unit],
+    shape: Placement,
+    todo: int,
+) -> None:
+    captioner = _beside(run)
+    job = make_job(run, shape.threads, captioner)
+    projection = None if left_to(run) else cluster.projection(job, run.target)
+    done = Progress("indexing", 0, 0, todo)
+    began, ended = float("inf"), 0.0
+    described = captions.known(run.catalog, captioner.key) if captioner else None
+    with closing(cluster.run(job, known, units, shape, run.control, described)) as stream:
+        for committed in stream:
+            if projection:
+                projection.apply(committed.part)
+            _add(run.report, committed)
+            began, ended = min(began, committed.began), max(ended, committed.ended)
+            run.report.startup_seconds = began - run.began
+            run.report.steady_seconds = ended - began
+            done.done += committed.images
+            done.failed += committed.counts["failed"]
+            run.tally.add(committed.outcome)
+            run.show(done)
+    if projection:
+        projection.close()
+
+
+def _add(report: Report, committed: Committed) -> None:
+    report.add(committed.counts)
+    report.read += committed.images
+    for stage, seconds in committed.seconds.items():
+        report.stages[stage] = report.stages.get(stage, 0.0) + seconds
+
+
+def make_job(run: Run, threads: int, captioner: CaptionerSpec | None) -> Job:
+    """What every worker of the run needs to know."""
+    settings = run.settings
+    return Job(
+        catalog=run.catalog,
+        collection=run.collection,
+        run_id=run.report.run_id,
+        spec=run.spec,
+        sources=run.sources,
+        captioner=captioner,
+        max_pixels=settings.ingest.max_pixels,
+        limits=Limits(settings.ingest.image_seconds, settings.ingest.image_memory),
+        suspects=run.left.deaths if run.left else {},
+        set_aside=run.set_aside,
+        thumbnail_side=settings.ingest.thumbnail_side,
+        device=settings.device,
+        precision=settings.precision,
+        batch_size=settings.ingest.batch_size,
+        threads=threads,
+        compile=settings.compile,
+    )

@@ -1,0 +1,29 @@
+"""Where the index is, as the settings say."""
+
+from pdray.config import Settings
+from pdray.index.layout import choose
+from pdray.index.target import IndexTarget
+
+
+def index_target(settings: Settings) -> IndexTarget:
+    """Where the index of these settings is."""
+    qdrant = settings.qdrant
+    return IndexTarget(
+        state_dir=settings.state_dir,
+        workspace=settings.workspace,
+        url=qdrant.url,
+        api_key=qdrant.api_key.reveal() if qdrant.api_key else None,
+        ca=qdrant.ca,
+        verify=qdrant.verify,
+        timeout=qdrant.timeout,
+        prefix=qdrant.prefix,
+        attempts=qdrant.attempts,
+        layout=choose(
+            qdrant.images,
+            shards=qdrant.shards,
+            replicas=qdrant.replicas,
+            write_consistency=qdrant.write_consistency,
+            quantisation=qdrant.quantisation,
+            memory=qdrant.memory,
+        ),
+    )

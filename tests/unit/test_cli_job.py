@@ -1,0 +1,71 @@
+"""A job's options: every setting but the secrets, and exit codes as of the command line."""
+
+import runpy
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from ray.runtime_env import RuntimeEnv
+
+ROOT = Path(__file__).parents[2]
+JOBS = sorted(path.name for path in (ROOT / "jobs").glob("*.py"))
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    code: object
+    out: str
+    err: str
+
+
+Job = Callable[..., Said]
+
+
+@pytest.fixture
+def job(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Job:
+    """Runs a file of jobs/ as Python runs a script, in this process."""
+
+    def run(name: str, *words: str) -> Said:
+        monkeypatch.setattr(sys, "argv", [name, *words])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(ROOT / "jobs" / name), run_name="__main__")
+        return Said(ended.value.code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_a_job_says_what_it_takes(name: str, job: Job) -> None:
+    said = job(name, "--help")
+    assert said.code == 0
+    assert f"python jobs/{name}" in said.out
+    assert "--qdrant-url" in said.out
+    assert "--qdrant-api-key " not in said.out
+
+
+def test_a_secret_is_refused_where_all_can_see_it(job: Job) -> None:
+    said = job("verify.py", "--qdrant-api-key", "hidden")
+    assert said.code == 2
+    assert "set PDRAY_QDRANT_API_KEY on the nodes" in said.err
+    assert "hidden" not in said.err
+
+
+def test_a_job_that_cannot_says_so_in_one_sentence(job: Job, tmp_path: Path) -> None:
+    said = job("verify.py", "--workspace", str(tmp_path / "none"))
+    assert said.code == 1
+    assert said.err.startswith("pdray: ")
+    assert "Traceback" not in said.err
+
+
+def test_the_runtime_environment_is_what_ray_takes_with_its_other_line_too() -> None:
+    text = (ROOT / "jobs" / "runtime_env.yaml").read_text("utf-8")
+    (more,) = [line for line in text.splitlines() if line.startswith("# pip:")]
+    document = yaml.safe_load(f"{text}\n{more.removeprefix('# ')}\n")
+    taken = RuntimeEnv(**document)
+    assert int(taken["env_vars"]["RAY_JOB_STOP_WAIT_TIME_S"]) > 3
+    (packages,) = taken["pip"]["packages"]
+    place = "${RAY_RUNTIME_ENV_CREATE_WORKING_DIR}/"
+    assert (ROOT / packages.removeprefix(f"-r {place}")).is_file()
