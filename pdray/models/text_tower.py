@@ -82,6 +82,8 @@ class PackedText:
         found = weights.read(places | tokens, "text_model.embeddings.")
         self._tokens = found["token_embedding.weight"].to(dtype)
         self._places = found["position_embedding.weight"].to(dtype)
+        products = 2 * width * (2 * width + inner) * int(config["num_hidden_layers"])
+        self.size = products * dtype.itemsize  # bytes that every text reads
         self._layers = []
         for number in range(int(config["num_hidden_layers"])):
             names = Block.shapes(width, inner)
