@@ -28,9 +28,10 @@ from pdray.catalog.units import Unit
 from pdray.catalog.view import KnownContents
 from pdray.errors import PdrayError
 from pdray.index.target import IndexTarget
-from pdray.ingest.control import Control, signals_kept
+from pdray.ingest.control import Control
 from pdray.ingest.describing import Described, Describer
 from pdray.ingest.gate import Gate
+from pdray.ingest.joining import connected
 from pdray.ingest.placement import CAPTION_CPUS, COMMIT_CPUS, EMBED_CPUS, Placement
 from pdray.ingest.projecting import Projecting
 from pdray.ingest.sight import Landmarks, blind, landmarks
@@ -122,7 +123,7 @@ def cluster(address: str | None, log: Path, known_bytes: int = 0) -> Iterator[Cl
 
     What Ray's C++ core writes to standard error, past all logging, goes to the file `log`.
     """
-    with _ray_speaks_to(log), _connected(address, known_bytes):
+    with _ray_speaks_to(log), connected(address, known_bytes):
         resources = ray.cluster_resources()
         free = ray.available_resources().get("CPU", 0.0) if address else None
         yield Cluster(int(resources.get("CPU", 1)), int(resources.get("GPU", 0)), free)
@@ -149,23 +150,6 @@ def _ray_speaks_to(log: Path) -> Iterator[None]:
             sys.stderr = before
             os.dup2(kept, 2)
             os.close(kept)
-
-
-@contextmanager
-def _connected(address: str | None, known_bytes: int) -> Iterator[None]:
-    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if address:
-        options |= {"address": address}
-    else:
-        # Nothing large travels where CPUs do the work, and the store is memory like any other.
-        store = 256 * _MIB + 2 * known_bytes
-        options |= {"address": "local", "include_dashboard": False, "object_store_memory": store}
-    try:
-        with signals_kept():
-            ray.init(**options)
-        yield
-    finally:
-        ray.shutdown()
 
 
 def _quiet() -> None:

@@ -3,12 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+
 from pdray.catalog import captions
 from pdray.catalog.catalog import Catalog
+from pdray.catalog.sweeping import Sweeper
 from pdray.records import CaptionerSpec, Preprocessing, content_id
 
 SPEC = CaptionerSpec("m", "m", None, "blip", "weights", Preprocessing(8, 8, "exact", 8))
-A, B = content_id(b"a"), content_id(b"b")
+A, B, C = content_id(b"a"), content_id(b"b"), content_id(b"c")
 
 
 def test_the_first_attempt_at_a_unit_counts(tmp_path: Path) -> None:
@@ -37,3 +40,24 @@ def test_a_collection_shows_the_captioner_that_it_was_told_last(tmp_path: Path) 
         captions.serve(catalog, "c", spec)
     assert captions.serving(catalog, "c") == SPEC
     assert len(catalog.store.list("collections/c/captioner", ".json")) == 3
+
+
+def test_a_sweep_merges_captions_and_drops_those_of_forgotten_contents(tmp_path: Path) -> None:
+    catalog = Catalog.open(str(tmp_path), create=True)
+    for unit, content, words in (("u1", A, "a star"), ("u2", B, "a ring"), ("u3", C, "a heart")):
+        captions.write(catalog, SPEC, unit, [content], [words])
+    used = pa.table(
+        {
+            "content_id": pa.array([bytes.fromhex(A), bytes.fromhex(B)], pa.binary(16)),
+            "thumb_pack": pa.array([None, None], pa.string()),
+        }
+    )
+    with Sweeper(
+        catalog, [used.to_reader()], grace_seconds=0, forgotten={bytes.fromhex(C)}
+    ) as sweeper:
+        sweeper.write()
+        sweeper.delete()
+    parts = captions.parts(catalog, SPEC.key)
+    assert len(parts) == 1
+    assert captions.read(catalog, parts[0]) == {A: "a star", B: "a ring"}
+    assert captions.Captions(catalog, SPEC).of([A, B, C]) == {A: "a star", B: "a ring"}
