@@ -1,8 +1,11 @@
 """Thumbnails of what was just found come without a thread, and are what the route gives."""
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from starlette.testclient import TestClient
 
 from pdray.serve.engine import Engine
@@ -32,10 +35,17 @@ def test_what_was_just_found_has_the_thumbnail_that_its_route_gives(
     assert old.headers["cache-control"] == "private, no-cache"
 
 
-def test_packs_give_what_is_there_and_leave_the_rest_to_others(tmp_path: Path):
+@pytest.fixture
+def disk() -> Iterator[Path]:
+    """A folder on a disk: of a file system in memory Linux can't say what reading would wait for."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        yield Path(folder)
+
+
+def test_packs_give_what_is_there_and_leave_the_rest_to_others(disk: Path):
     packs = Packs()
     for number in range(100):
-        (tmp_path / str(number)).write_bytes(b"0123456789" * 10)
-        assert packs.read(tmp_path / str(number), 12, 3) == b"234"
-    assert packs.read(tmp_path / "gone", 0, 1) is None
-    assert packs.read(tmp_path / "0", 95, 10) is None
+        (disk / str(number)).write_bytes(b"0123456789" * 10)
+        assert packs.read(disk / str(number), 12, 3) == b"234"
+    assert packs.read(disk / "gone", 0, 1) is None
+    assert packs.read(disk / "0", 95, 10) is None
