@@ -37,7 +37,7 @@ def test_what_was_just_found_has_the_thumbnail_that_its_route_gives(
 
 @pytest.fixture
 def disk() -> Iterator[Path]:
-    """A folder on a disk: of a file system in memory Linux can't say what reading would wait for."""
+    """A folder on a disk: of files in memory Linux can't say what reading would wait for."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         yield Path(folder)
 
