@@ -127,6 +127,8 @@ def test_one_image_large_and_the_next_by_keyboard(page: Page) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(f"image={shown[1]}"))
     expect(detail(page).locator("img[data-original]")).to_be_visible()
+    # Until then the arrow is the grid's, whose tile has it.
+    expect(detail(page).locator("[data-autofocus]")).to_be_focused()
     page.keyboard.press("ArrowRight")
     page.wait_for_url(re.compile(f"image={shown[2]}"))
     page.keyboard.press("ArrowLeft")
