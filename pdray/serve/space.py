@@ -25,15 +25,10 @@ Pixels = NDArray[np.uint8]
 PixelEncoder = Callable[[ModelSpec, Pixels], Vectors]
 
 _MOST_THREADS = 4  # a text is little work: more threads only wait for each other
-# How often torch's threads look for more work before they sleep, which takes a third of a
-# millisecond. By itself OpenMP lets them look 300,000 times: all the while between two texts, which
-# keeps one of two cores from whatever else a request needs.
-_SPINS = ("GOMP_SPINCOUNT", "1000")
 
 
 def load(spec: ModelSpec, settings: Settings, towers: "Towers") -> "DualEncoder":
     """One tower of a model. Raises ModelUnavailable."""
-    os.environ.setdefault(*_SPINS)  # read as torch is imported, so it stands before that
     from pdray.models.encoder import DualEncoder
 
     cores = len(os.sched_getaffinity(0))
