@@ -13,7 +13,7 @@ from rich.progress import Progress as Bar
 from pdray.cli.interrupt import interruptible
 from pdray.cli.output import console, duration, memory, print_json, stderr
 from pdray.config import Settings, load
-from pdray.errors import IndexUnavailable, RunCancelled
+from pdray.errors import IndexUnavailable, RunCancelled, UsageError
 from pdray.ingest.control import PAUSED, Control
 from pdray.ingest.current import Options, Watch
 from pdray.ingest.report import Progress, Report
@@ -37,7 +37,7 @@ def run_index(
     as_json: bool,
 ) -> None:
     """The command; `asked` are the fields of Options."""
-    settings = load(flags)
+    settings = loaded(flags)
     with interruptible() as control:
         report = indexed(settings, sources, Options(**asked), control)
     if as_json:
@@ -48,6 +48,14 @@ def run_index(
         raise RunCancelled(_cancelled(report))
     if report.pending:
         raise IndexUnavailable(report.notes[-1] if report.notes else _WAITING)
+
+
+def loaded(flags: dict[str, Any]) -> Settings:
+    """The settings of an indexing command. Raises UsageError."""
+    settings = load(flags)
+    if flags.get("captions_model") and not settings.captions.index:
+        raise UsageError("A captioner was named, and no captions asked for: add --captions.")
+    return settings
 
 
 def indexed(

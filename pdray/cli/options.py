@@ -26,6 +26,7 @@ Captioner = Annotated[
     str | None,
     typer.Option(
         "--captioner",
+        "--captions-model",
         metavar="M",
         help="builtin, a BLIP's folder or hub name, or package.module:Class.",
     ),

@@ -14,10 +14,9 @@ from typing import Any
 import typer
 from rich.markup import escape
 
-from pdray.cli.indexing import show
+from pdray.cli.indexing import loaded, show
 from pdray.cli.interrupt import interruptible
 from pdray.cli.output import console, stderr
-from pdray.config import load
 from pdray.ingest.control import Control
 from pdray.ingest.current import Options
 from pdray.ingest.report import Report
@@ -34,7 +33,7 @@ def run_watch(
     """The command; `asked` are the fields of Options."""
     options = Options(**asked)
     check(options)
-    settings = load(flags)
+    settings = loaded(flags)
     with interruptible(quiet=True) as control:
         runs = _Runs(flags, sources, asked, as_json, control)
         Watch(settings, sources, options, runs, _say, control).forever()

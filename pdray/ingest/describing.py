@@ -77,7 +77,7 @@ def caption(
     PdrayError where it can't go on. A cancelled run ends with a report that says so.
     """
     began, started = time.time(), time.perf_counter()
-    catalog = Catalog.open(settings.workspace, create=True)
+    catalog = Catalog.open(settings.workspace)
     serving = pointer.current(catalog, settings.collection)
     if serving is None:
         raise CatalogError(

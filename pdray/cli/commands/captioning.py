@@ -10,7 +10,10 @@ from pdray.cli.options import AsJson, Captioner, Collection, Config, Workspace
 def caption(
     captioner: Captioner = None,
     beams: Annotated[
-        int | None, typer.Option("--beams", metavar="N", help="Captions weighed; 1 is fastest.")
+        int | None,
+        typer.Option(
+            "--beams", "--captions-beams", metavar="N", help="Captions weighed; 1 is fastest."
+        ),
     ] = None,
     workspace: Workspace = None,
     collection: Collection = None,

@@ -43,7 +43,12 @@ def index(
     captioner: Captioner = None,
     every: Annotated[
         float | None,
-        typer.Option("--every", metavar="SECONDS", help="With --watch: look again so often."),
+        typer.Option(
+            "--every",
+            "--ingest-watch-seconds",
+            metavar="SECONDS",
+            help="With --watch: look again so often.",
+        ),
     ] = None,
     as_json: AsJson = False,
     run_id: Annotated[str | None, typer.Option("--run-id", hidden=True)] = None,

@@ -9,10 +9,11 @@ from pdray.cli.options import AsJson, Collection, Config, Workspace
 
 def serve(
     host: Annotated[
-        str | None, typer.Option("--host", metavar="H", help="Address to answer at.")
+        str | None,
+        typer.Option("--host", "--serve-host", metavar="H", help="Address to answer at."),
     ] = None,
     port: Annotated[
-        int | None, typer.Option("--port", metavar="P", help="Port to answer at.")
+        int | None, typer.Option("--port", "--serve-port", metavar="P", help="Port to answer at.")
     ] = None,
     workspace: Workspace = None,
     collection: Collection = None,
