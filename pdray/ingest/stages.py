@@ -125,47 +125,61 @@ def decode(
         limits=job.limits,
         deaths={**deaths, **_set_aside(job, unit)},
     )
-    shape = (job.spec.preprocessing.height, job.spec.preprocessing.width, 3)
-    pixels = np.empty((len(unit.items), *shape), np.uint8)
-    records: list[ImageRecord] = []
-    thumbnails: list[bytes] = []
-    contents: dict[str, None] = {}
-    views: dict[str, NDArray[np.uint8]] = {}
-    reused: set[str] = set()
-    size = 0
+    taken = _Taken(job, len(unit.items))
     for item, found in zip(unit.items, looked, strict=True):
-        if isinstance(found, Failure):
-            records.append(failed_row(job.run_id, item, found))
-            continue
-        examined = found.examined
-        size += found.size
-        records.append(_row(job, item, found))
-        thumbnails.append(examined.thumbnail)
-        if found.parts[0]:
-            reused.add(found.parts[0])
-        elif examined.content_id not in contents:
-            pixels[len(contents)] = examined.pixels[job.spec.preprocessing.pixel_key]
-            contents[examined.content_id] = None
-        if job.captioner and found.parts[1] is None:
-            view = examined.pixels[job.captioner.preprocessing.pixel_key]
-            views.setdefault(examined.content_id, view)
-    places = iter(job.catalog.write_thumbnails(unit.unit_id, attempt, thumbnails))
-    records = [replace(r, thumbnail=next(places)) if r.status == "ok" else r for r in records]
-    seconds = {"decode": time.perf_counter() - started}
+        taken.add(item, found)
+    places = iter(job.catalog.write_thumbnails(unit.unit_id, attempt, taken.thumbnails))
+    rows = [replace(r, thumbnail=next(places)) if r.status == "ok" else r for r in taken.records]
+    views = list(taken.views.values())
     return Decoded(
         unit,
         attempt,
-        records,
-        list(contents),
-        pixels[: len(contents)],
-        reused,
-        size,
+        rows,
+        list(taken.contents),
+        taken.pixels[: len(taken.contents)],
+        taken.reused,
+        taken.bytes_read,
         began,
-        seconds,
+        {"decode": time.perf_counter() - started},
         len(deaths),
-        list(views),
-        np.stack(list(views.values())) if views else np.zeros((0, 0, 0, 3), np.uint8),
+        list(taken.views),
+        np.stack(views) if views else np.zeros((0, 0, 0, 3), np.uint8),
     )
+
+
+class _Taken:
+    """What of a unit's images goes on: rows of all, pixels of what a model has yet to see."""
+
+    def __init__(self, job: Job, images: int) -> None:
+        self._job = job
+        prepared = job.spec.preprocessing
+        self.pixels = np.empty((images, prepared.height, prepared.width, 3), np.uint8)
+        self.records: list[ImageRecord] = []
+        self.thumbnails: list[bytes] = []
+        self.contents: dict[str, None] = {}
+        self.views: dict[str, NDArray[np.uint8]] = {}  # of the captioner, by content
+        self.reused: set[str] = set()
+        self.bytes_read = 0
+
+    def add(self, item: Item, found: Looked | Failure) -> None:
+        """One image."""
+        job = self._job
+        if isinstance(found, Failure):
+            self.records.append(failed_row(job.run_id, item, found))
+            return
+        examined = found.examined
+        self.bytes_read += found.size
+        self.records.append(_row(job, item, found))
+        self.thumbnails.append(examined.thumbnail)
+        if found.parts[0]:
+            self.reused.add(found.parts[0])
+        elif examined.content_id not in self.contents:
+            view = examined.pixels[job.spec.preprocessing.pixel_key]
+            self.pixels[len(self.contents)] = view
+            self.contents[examined.content_id] = None
+        if job.captioner and found.parts[1] is None:
+            view = examined.pixels[job.captioner.preprocessing.pixel_key]
+            self.views.setdefault(examined.content_id, view)
 
 
 def _families(job: Job, known: KnownContents, described: KnownContents | None) -> list[Family]:
