@@ -16,6 +16,7 @@ import psutil
 import yaml
 from ray.serve.config import AutoscalingConfig
 
+from pdray.serve import haproxy
 from tests import command
 from tests.waiting import until
 
@@ -115,7 +116,9 @@ def serve_run(
     resources: dict[str, float] | None = None,
     **arguments: object,
 ) -> Iterator[Server]:
-    """`serve run` of a shipped configuration at a free port, with these settings added."""
+    """`serve run` of a shipped configuration at a free port, with these settings added; behind
+    HAProxy, as `pdray serve`, where it is the one for one machine.
+    """
     document, port = configuration(name), free_port()
     document["http_options"]["port"] = port
     document["applications"][0]["args"] |= arguments
@@ -123,10 +126,16 @@ def serve_run(
     path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump(document))
     more = {"RAY_OVERRIDE_RESOURCES": json.dumps(resources)} if resources else {}
-    output = (folder / f"{name}.log").open("w")
+    with haproxy.environment() as direct:
+        yield from _run(path, port, environment() | more | (direct if name == "local" else {}))
+
+
+def _run(path: Path, port: int, variables: dict[str, str]) -> Iterator[Server]:
+    log = path.with_suffix(".log")
+    output = log.open("w")
     process = subprocess.Popen(
         [sys.executable, "-m", "ray.serve.scripts", "run", str(path)],
-        env=environment() | more,
+        env=variables,
         cwd=ROOT,
         stdout=output,
         stderr=subprocess.STDOUT,
@@ -136,11 +145,11 @@ def serve_run(
     server = Server(f"http://127.0.0.1:{port}", process)
 
     def ready() -> bool:
-        assert process.poll() is None, (folder / f"{name}.log").read_text()[-3000:]
+        assert process.poll() is None, log.read_text()[-3000:]
         return server.ready
 
     try:
-        until(ready, f"serve run {name}.yaml")
+        until(ready, f"serve run {path.name}")
         yield server
     finally:
         below = psutil.Process(process.pid).children(recursive=True)

@@ -36,7 +36,7 @@ from pdray.errors import IndexUnavailable, ModelUnavailable, PdrayError, UsageEr
 from pdray.index.target import IndexTarget
 from pdray.ingest.target import index_target
 from pdray.records import ModelSpec
-from pdray.serve import gate, observing
+from pdray.serve import gate, haproxy, observing
 from pdray.serve.app import build_app
 from pdray.serve.benchmark import StubIndexes, noop
 from pdray.serve.engine import Engine
@@ -306,26 +306,25 @@ def _deployed(app: Any) -> Iterator[None]:
 def _started(host: str, port: int) -> Iterator[str]:
     """A Ray of its own with an empty Serve for the block."""
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"ray\.")
-    for name, value in FAST.items():
-        os.environ.setdefault(name, value)  # Ray's processes inherit it
-    ray.init(
-        address="local",
-        include_dashboard=False,
-        object_store_memory=128 * _MIB,
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-    )
-    try:
-        logging.getLogger("ray.serve").setLevel(logging.ERROR)
-        serve.start(
-            proxy_location="HeadOnly",
-            http_options={"host": host, "port": port, "keep_alive_timeout_s": 90},
-            logging_config=LoggingConfig(enable_access_log=False, log_level="ERROR"),
+    with haproxy.environment() as direct, haproxy.inherited({**FAST, **direct}):
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            object_store_memory=128 * _MIB,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
         )
-        logging.getLogger("ray.serve").setLevel(logging.ERROR)
-        yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    finally:
-        ray.shutdown()
+        try:
+            logging.getLogger("ray.serve").setLevel(logging.ERROR)
+            serve.start(
+                proxy_location="HeadOnly",
+                http_options={"host": host, "port": port, "keep_alive_timeout_s": 90},
+                logging_config=LoggingConfig(enable_access_log=False, log_level="ERROR"),
+            )
+            logging.getLogger("ray.serve").setLevel(logging.ERROR)
+            yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        finally:
+            ray.shutdown()
 
 
 def run(settings: Settings, ready: Callable[[str], None], ending: threading.Event) -> None:

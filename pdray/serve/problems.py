@@ -49,6 +49,9 @@ class Problem(Exception):
         self.status, self.code, self.detail, self.field = status, code, detail, field
 
 
+LOST = Problem(503, "replica-lost", "The process that worked on it ended: try again.")
+
+
 def document_of(problem: Problem) -> ProblemDocument:
     """A problem as it is answered."""
     return ProblemDocument(

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pdray.serve.problems import Problem, respond
+from pdray.serve.problems import LOST, respond
 
 BODY = "pdray.body"  # the key in the scope
 _MOST = 64 * 1024  # bytes of a body that travels along
@@ -54,8 +54,7 @@ class Front:
                 break
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
-        problem = Problem(503, "replica-lost", "The process that worked on it ended: try again.")
-        await respond(problem)(scope, receive, send)
+        await respond(LOST)(scope, receive, send)
 
     async def _answered(
         self, scope: Scope, body: bytes | None, receive: Receive, send: Send
