@@ -15,14 +15,16 @@ interface Props {
   acts?: ReactNode;
   /** Whether it is said to who can't see it. */
   live?: "status" | "alert";
+  /** Where it is all that its page says. */
+  heading?: "h1" | "h2";
 }
 
 /** A state of the page in place of what would be there: a picture, a sentence, what to do. */
-export function State({ icon, title, children, acts, live }: Props) {
+export function State({ icon, title, children, acts, live, heading: Heading = "h2" }: Props) {
   return (
     <div className={styles.state} role={live}>
       {icon}
-      <h2>{title}</h2>
+      <Heading>{title}</Heading>
       {typeof children === "string" ? <p>{children}</p> : children}
       {acts && <div className={styles.acts}>{acts}</div>}
     </div>
