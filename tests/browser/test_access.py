@@ -160,6 +160,20 @@ def test_axe_finds_nothing_wrong_in_what_opens_over_the_grid(
     page.get_by_role("button", name="How much each part counts").click()
     page.get_by_role("slider", name="Image").wait_for()
     look()
+    page.goto("/")
+    one, other = tiles(page)[:2]
+    page.goto(f"/?q=red&like={one}&like={other}&w=1,2,-1,1")
+    page.get_by_role("button", name="How much each part counts").click()
+    page.get_by_role("switch", name="Less like image 2").wait_for()
+    look()
+    page.keyboard.press("Escape")
+    page.evaluate("""() => {
+      const data = new DataTransfer();
+      data.items.add(new File([], "a.jpg"));
+      document.body.dispatchEvent(new DragEvent("dragenter", { dataTransfer: data, bubbles: true }));
+    }""")
+    page.get_by_text("Add them to this search").wait_for()
+    look()
 
 
 def test_axe_finds_nothing_wrong_in_adding_images(

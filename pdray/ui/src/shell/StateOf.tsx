@@ -37,9 +37,11 @@ interface Wrong {
   onAgain: () => void;
   /** Where another question may do: back to one that can be answered. */
   onReset?: () => void;
+  /** Goes on without an image that isn't here. */
+  onWithout?: ((id: string) => void) | undefined;
 }
 
-export function StateOf({ error, onAgain, onReset }: Wrong) {
+export function StateOf({ error, onAgain, onReset, onWithout }: Wrong) {
   const { t } = useTranslation();
   const said = useSaid();
   const look = { size: 44, stroke: 1.3, "aria-hidden": true } as const;
@@ -62,7 +64,21 @@ export function StateOf({ error, onAgain, onReset }: Wrong) {
   }
   if (error instanceof GoneImage) {
     return (
-      <State icon={<IconPhotoOff {...look} />} title={t("state.gone")} acts={reset} live="alert">
+      <State
+        icon={<IconPhotoOff {...look} />}
+        title={t("state.gone")}
+        acts={
+          <>
+            {onWithout && (
+              <Button variant="default" onClick={() => onWithout(error.id)}>
+                {t("state.without")}
+              </Button>
+            )}
+            {reset}
+          </>
+        }
+        live="alert"
+      >
         {t("state.goneMore")}
       </State>
     );
