@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 import { call, type Schemas } from "../api/client";
 import { folderPath } from "../filters/folders";
 import type { Run } from "./figures";
+import own from "./run.module.css";
 import styles from "./runs.module.css";
 
 /** What a run could not index and no later one has, with the reasons. */
@@ -28,7 +29,7 @@ export function Failures({ run }: { run: Run }) {
     <section>
       <h2>{t("runs.failures")}</h2>
       {first?.total === 0 && <p className={styles.note}>{t("runs.failuresGone")}</p>}
-      <div className={styles.kinds}>
+      <div className={own.kinds}>
         {first?.groups.map((group) => (
           <span key={`${group.stage} ${group.kind}`}>
             {group.kind}: {group.images.toLocaleString(i18n.language)}
@@ -37,8 +38,8 @@ export function Failures({ run }: { run: Run }) {
         ))}
       </div>
       {failures.length > 0 && (
-        <div className={styles.scroll} tabIndex={0} role="region" aria-label={t("runs.failures")}>
-          <table className={styles.table}>
+        <div className={own.scroll} tabIndex={0} role="region" aria-label={t("runs.failures")}>
+          <table className={own.table}>
             <thead>
               <tr>
                 <th>{t("runs.file")}</th>

@@ -1,4 +1,4 @@
-import { Autocomplete, Button, Collapse, Select, Switch, Text, Textarea, TextInput } from "@mantine/core";
+import { Autocomplete, Button, Collapse, Select, Switch, Textarea, TextInput } from "@mantine/core";
 import { IconChevronDown, IconPlayerPlay } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
@@ -9,6 +9,7 @@ import { ApiProblem, type Schemas } from "../api/client";
 import { queries } from "../api/queries";
 import { bytes } from "../detail/facts";
 import { useSaid } from "../i18n/useSaid";
+import { ModelOption, PrecisionOption } from "./choices";
 import styles from "./runs.module.css";
 import { useStart } from "./useRuns";
 
@@ -209,40 +210,6 @@ function modelOf(
   if (model.trim()) return model.trim();
   const name = collection.trim() || known?.default;
   return known?.collections.find((one) => one.name === name)?.model;
-}
-
-function ModelOption({ model }: { model: Schemas["ModelDocument"] | undefined }) {
-  const { t, i18n } = useTranslation();
-  if (!model) return null;
-  const least = Math.min(...Object.values(model.weights));
-  const said = [
-    model.here ? t("runs.here") : t("runs.fetched"),
-    Number.isFinite(least) ? t("runs.memoryFrom", { size: bytes(least, i18n.language) }) : null,
-  ];
-  return <Choice name={model.name} why={said.filter(Boolean).join(" · ")} />;
-}
-
-interface PrecisionProps {
-  precision: Schemas["PrecisionDocument"] | undefined;
-  memory: number | undefined;
-}
-
-function PrecisionOption({ precision, memory }: PrecisionProps) {
-  const { i18n } = useTranslation();
-  if (!precision) return null;
-  const size = memory ? bytes(memory, i18n.language) : null;
-  return <Choice name={precision.name} why={[size, precision.why].filter(Boolean).join(" · ")} />;
-}
-
-function Choice({ name, why }: { name: string; why: string }) {
-  return (
-    <div>
-      <div>{name}</div>
-      <Text size="xs" c="dimmed">
-        {why}
-      </Text>
-    </div>
-  );
 }
 
 function lines(text: string): string[] {

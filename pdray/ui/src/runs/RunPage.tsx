@@ -6,9 +6,11 @@ import { Link } from "wouter";
 import { folderPath } from "../filters/folders";
 import { Header } from "../shell/Header";
 import { StateOf } from "../shell/StateOf";
+import { Commands } from "./Commands";
 import { Failures } from "./Failures";
 import { nameOf, type Run } from "./figures";
-import { Bar, Commands, Figures, RunState } from "./RunCard";
+import { Bar, Figures, RunState } from "./RunCard";
+import own from "./run.module.css";
 import styles from "./runs.module.css";
 import { useRun } from "./useRuns";
 
@@ -55,7 +57,7 @@ function Whole({ run }: { run: Run }) {
         {run.model && <span>{run.model}</span>}
         {run.precision && <span>{run.precision}</span>}
       </div>
-      <p className={styles.big} aria-live="off">
+      <p className={own.big} aria-live="off">
         {number(run.done)}
         {run.total != null && <span> / {number(run.total)}</span>}
       </p>
@@ -112,11 +114,11 @@ function Stages({ run }: { run: Run }) {
   return (
     <section>
       <h2>{t("runs.stages")}</h2>
-      <dl className={styles.stages}>
+      <dl className={own.stages}>
         {stages.map(([name, seconds]) => (
           <div key={name}>
             <dt>{t(`stage.${name}` as "stage.decode", name)}</dt>
-            <div className={styles.meter} aria-hidden>
+            <div className={own.meter} aria-hidden>
               <div style={{ width: `${(100 * seconds) / most}%` }} />
             </div>
             <dd>{said.format(seconds)}</dd>
@@ -134,21 +136,21 @@ function Folders({ run }: { run: Run }) {
   return (
     <section>
       <h2>{t("runs.folders")}</h2>
-      <div className={styles.scroll} tabIndex={0} role="region" aria-label={t("runs.folders")}>
-        <table className={styles.table}>
+      <div className={own.scroll} tabIndex={0} role="region" aria-label={t("runs.folders")}>
+        <table className={own.table}>
           <thead>
             <tr>
               <th>{t("runs.folder")}</th>
-              <th className={styles.number}>{t("runs.images")}</th>
-              <th className={styles.number}>{t("runs.failedTitle")}</th>
+              <th className={own.number}>{t("runs.images")}</th>
+              <th className={own.number}>{t("runs.failedTitle")}</th>
             </tr>
           </thead>
           <tbody>
             {run.folders.map(({ folder, done, failed }) => (
               <tr key={folder}>
                 <td>{folderPath(folder)}</td>
-                <td className={styles.number}>{done.toLocaleString(i18n.language)}</td>
-                <td className={styles.number}>{failed.toLocaleString(i18n.language)}</td>
+                <td className={own.number}>{done.toLocaleString(i18n.language)}</td>
+                <td className={own.number}>{failed.toLocaleString(i18n.language)}</td>
               </tr>
             ))}
           </tbody>

@@ -14,6 +14,7 @@ import { ACCEPT, isImage } from "../search/formats";
 import { ALL, writeView } from "../state/url";
 import styles from "./runs.module.css";
 import { batches, NOTHING, send, type Sent } from "./sending";
+import own from "./upload.module.css";
 
 /** Images of this device, sent to a collection. */
 export function Upload() {
@@ -59,15 +60,15 @@ export function Upload() {
         void begin();
       }}
     >
-      <div className={styles.pick}>
+      <div className={own.pick}>
         <IconPhotoUp size={34} stroke={1.3} aria-hidden />
-        <p className={styles.mouse}>{t("upload.drop")}</p>
-        <div className={styles.acts}>
+        <p className={own.mouse}>{t("upload.drop")}</p>
+        <div className={own.picks}>
           <Button variant="default" disabled={going} onClick={() => picker.current?.click()}>
             {t("upload.files")}
           </Button>
           <Button
-            className={styles.mouse!}
+            className={own.mouse!}
             variant="default"
             disabled={going}
             leftSection={<IconFolderOpen size={17} stroke={1.7} aria-hidden />}
@@ -211,7 +212,7 @@ function Outcome({ sent, collection }: { sent: Sent; collection: string }) {
   if (sent.done === 0) return null;
   const { stored, known, refused, run } = sent;
   return (
-    <div role="status" className={styles.outcome}>
+    <div role="status" className={own.outcome}>
       <p>
         {stored > 0 && t("upload.stored", { count: stored })}{" "}
         {known > 0 && t("upload.known", { count: known })}{" "}

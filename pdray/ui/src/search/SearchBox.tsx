@@ -8,19 +8,18 @@ import {
   IconTag,
   IconX,
 } from "@tabler/icons-react";
-import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 
-import { queries } from "../api/queries";
 import { EQUAL, type Example, joined, without } from "../query/mix";
 import { join, split } from "../query/tokens";
-import { forgetQueries, pastQueries, rememberQuery } from "../state/history";
+import { forgetQueries, rememberQuery } from "../state/history";
 import type { View } from "../state/url";
 import { Chip, ExampleChip } from "./Chip";
 import { ACCEPT } from "./formats";
 import styles from "./search.module.css";
-import { past, proposed, type Suggestion } from "./suggest";
+import type { Suggestion } from "./suggest";
+import { useSuggestions } from "./useSuggestions";
 
 interface Props {
   view: View;
@@ -251,23 +250,4 @@ function finished(text: string) {
   const { words, chips } = split(text);
   const real = chips.filter((chip) => chip.kind !== "condition" || chip.value !== "");
   return real.length > 0 && real.length === chips.length ? { words, chips } : null;
-}
-
-function useSuggestions(words: string, before: string, view: View, wanted: boolean): Suggestion[] {
-  const { t, i18n } = useTranslation();
-  const typing = words !== before && words !== "";
-  const { data } = useQuery({
-    ...queries.suggestions(words, view.collection),
-    enabled: wanted && typing,
-    placeholderData: keepPreviousData,
-  });
-  return useMemo(() => {
-    if (!wanted || (!typing && words !== "")) return [];
-    const explain = (field: string) => t(`field.${field}` as "field.camera", "");
-    const queries = pastQueries().filter((one) => one !== view.q);
-    return [
-      ...past(words, queries),
-      ...(typing && data ? proposed(data.completions, explain, i18n.language) : []),
-    ];
-  }, [words, typing, wanted, data, view.q, t, i18n.language]);
 }
