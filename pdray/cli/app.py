@@ -18,6 +18,7 @@ from pdray.cli.commands import (
     running,
     searching,
     serving,
+    switching,
 )
 
 app = typer.Typer(
@@ -67,6 +68,7 @@ models = typer.Typer(
 models.command("list")(modelling.list_models)
 models.command()(modelling.memory)
 models.command()(modelling.compare)
+models.command()(switching.switch)
 models.command("train-builtin")(making.train_builtin)
 app.add_typer(models, name="models")
 
