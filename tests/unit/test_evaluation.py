@@ -1,0 +1,162 @@
+"""What is measured of retrieval: ranks, figures, intervals, and the files they are read from."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pdray.errors import UsageError
+from pdray.evaluation.intervals import difference, estimate
+from pdray.evaluation.metrics import alike, figures, ranks
+from pdray.evaluation.reading import read_captions, read_classes
+
+EYE = np.eye(4, dtype=np.float32)
+
+
+def scored(*rows: list[float]) -> NDArray[np.float32]:
+    """Queries over EYE whose scores are these."""
+    return np.array(rows, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("scores", "right", "expected"),
+    [
+        ([0.9, 0.5, 0.1, 0.0], [0], [0]),
+        ([0.9, 0.5, 0.1, 0.0], [2], [2]),
+        ([0.9, 0.5, 0.1, 0.0], [3, 0], [0, 3]),
+        ([0.5, 0.5, 0.5, 0.5], [1], [3]),  # cannot tell: last of all
+        ([0.5, 0.5, 0.1, 0.0], [0, 1], [0, 1]),  # right ones don't hinder each other
+        ([0.5, 0.5, 0.5, 0.9], [0, 1], [2, 3]),
+    ],
+)
+def test_ranks_count_what_comes_before(
+    scores: list[float], right: list[int], expected: list[int]
+) -> None:
+    assert ranks(scored(scores), EYE, [right])[0].tolist() == expected
+
+
+def test_ranks_are_those_of_a_plain_sort_however_the_queries_are_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(0)
+    # Few values, so that many scores are the same.
+    queries = rng.integers(-1, 2, (40, 6)).astype(np.float32)
+    items = rng.integers(-1, 2, (30, 6)).astype(np.float32)
+    right = [sorted(rng.choice(30, rng.integers(1, 5), replace=False).tolist()) for _ in queries]
+    monkeypatch.setattr("pdray.evaluation.metrics._HELD", 30 * 7)
+    for query, wanted, found in zip(queries, right, ranks(queries, items, right), strict=True):
+        scores = items @ query
+        order = sorted(range(30), key=lambda at: (-scores[at], at in wanted))
+        assert found.tolist() == [at for at, item in enumerate(order) if item in wanted]
+
+
+def test_figures_of_known_ranks() -> None:
+    found = figures([np.array([0]), np.array([2, 4]), np.array([30])])
+    assert found["recall_at_1"].tolist() == [1, 0, 0]
+    assert found["recall_at_5"].tolist() == [1, 1, 0]
+    assert found["recall_at_10"].tolist() == [1, 1, 0]
+    assert found["reciprocal_rank"] == pytest.approx([1, 1 / 3, 1 / 31])
+    ideal = 1 + 1 / np.log2(3)
+    gained = 1 / np.log2(4) + 1 / np.log2(6)
+    assert found["ndcg_at_10"] == pytest.approx([1, gained / ideal, 0])
+
+
+def test_captions_that_say_the_same_are_right_for_each_other() -> None:
+    assert alike(["A red  star", "a blue star", "a red star"]) == [[0, 2], [1], [0, 2]]
+
+
+def test_intervals_hold_the_true_mean_nineteen_times_of_twenty() -> None:
+    rng = np.random.default_rng(1)
+    held = 0
+    for trial in range(100):
+        # Five values of an image agree: as if there were sixty, not three hundred.
+        images = (rng.random(60) < 0.3).astype(np.float64)
+        values, groups = np.repeat(images, 5), np.repeat(np.arange(60), 5)
+        found = estimate(values, groups, trial)
+        held += found.low <= 0.3 <= found.high
+    assert 88 <= held <= 100
+
+
+def test_chance_is_not_taken_for_a_difference_and_a_difference_not_for_chance() -> None:
+    rng = np.random.default_rng(2)
+    groups = np.arange(200)
+    false_alarms = 0
+    for trial in range(60):
+        first, second = (rng.random((2, 200)) < 0.5).astype(np.float64)
+        false_alarms += difference(first, second, groups, trial).p < 0.05
+    assert false_alarms <= 8
+    worse = (rng.random(200) < 0.5).astype(np.float64)
+    found = difference(worse, np.maximum(worse, rng.random(200) < 0.3), groups)
+    assert found.p <= 0.001
+    assert 0 < found.low < found.mean < found.high
+
+
+def test_what_is_the_same_differs_by_nothing() -> None:
+    values = np.array([0.0, 1.0, 1.0])
+    found = difference(values, values, np.arange(3))
+    assert (found.mean, found.low, found.high, found.p) == (0, 0, 0, 1)
+
+
+def test_captions_are_read_from_lines(tmp_path: Path) -> None:
+    file = tmp_path / "captions.jsonl"
+    file.write_text(
+        '{"file": "a.jpg", "caption": "one"}\n\n{"file": "b.jpg", "captions": ["two", "three"]}\n'
+    )
+    read = read_captions(file)
+    assert read.images == [tmp_path / "a.jpg", tmp_path / "b.jpg"]
+    assert (read.texts, read.of) == (["one", "two", "three"], [0, 1, 1])
+    assert read_captions(file, Path("/elsewhere"), limit=1).images == [Path("/elsewhere/a.jpg")]
+
+
+def test_captions_are_read_from_a_split_in_karpathys_form(tmp_path: Path) -> None:
+    images = [
+        {
+            "filepath": "val2014", "filename": f"{split}.jpg", "split": split,
+            "sentences": [{"raw": f"one of {split}"}, {"raw": f"two of {split}"}],
+        }
+        for split in ("train", "test")
+    ]  # fmt: skip
+    file = tmp_path / "dataset.json"
+    file.write_text(json.dumps({"images": images}))
+    read = read_captions(file, split="test")
+    assert read.images == [tmp_path / "val2014" / "test.jpg"]
+    assert (read.texts, read.of) == (["one of test", "two of test"], [0, 0])
+    assert len(read_captions(file).images) == 2
+    with pytest.raises(UsageError, match="no captions of split 'val'"):
+        read_captions(file, split="val")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.jsonl", '{"file": "a.jpg", "caption": "x"}\nrubbish', "Line 2 of"),
+        ("a.jsonl", '{"file": "a.jpg"}', "Line 1 of"),
+        ("a.jsonl", '{"file": 3, "caption": "x"}', "Line 1 of"),
+        ("a.jsonl", '{"file": "a.jpg", "caption": "  "}', "Line 1 of"),
+        ("a.jsonl", "[]", "Line 1 of"),
+        ("a.jsonl", "", "has no captions"),
+        ("a.json", "{}", 'no JSON with "images"'),
+        ("a.json", '{"images": [{"sentences": []}]}', "Image 1 of"),
+        ("a.json", '{"images": [3]}', "Image 1 of"),
+    ],
+)
+def test_captions_that_are_none_are_told_by_line(
+    tmp_path: Path, name: str, text: str, said: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match=said):
+        read_captions(tmp_path / name)
+
+
+def test_classes_are_folders_with_images(tmp_path: Path) -> None:
+    for file in ("red_fox/b.JPG", "red_fox/deep/a.png", "hare/c.webp", "hare/x.txt", "none/y.txt"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes(b"")
+    read = read_classes(tmp_path)
+    assert read.classes == ["hare", "red fox"]
+    assert read.label == [0, 1, 1]
+    assert len(read_classes(tmp_path, limit=1).images) == 2
+    with pytest.raises(UsageError, match="0 folders with images"):
+        read_classes(tmp_path / "hare")
