@@ -11,7 +11,7 @@ Models = Annotated[
     list[str], typer.Argument(metavar="MODEL...", help="builtin, folders or hub names.")
 ]
 Precisions = Annotated[
-    str, typer.Option("--precisions", metavar="P,P", help="auto, fp32, bf16, fp16, int8.")
+    str, typer.Option("--precisions", metavar="P,P", help="auto, fp32, bf16, fp16, int8, nf4.")
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Threads = Annotated[int | None, typer.Option("--threads", help="CPU threads.")]
