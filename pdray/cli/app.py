@@ -20,6 +20,7 @@ from pdray.cli.commands import (
     searching,
     serving,
     switching,
+    tuning,
 )
 
 app = typer.Typer(
@@ -56,6 +57,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     keeping.backup,
     keeping.restore,
     making.samples,
+    tuning.finetune,
     looking.doctor,
     demo.demo,
     benchmark.benchmark,

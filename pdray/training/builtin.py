@@ -157,6 +157,11 @@ class ClipTrainer:
         """All of them."""
         return len(self.pool.scenes)
 
+    @property
+    def ended(self) -> bool:
+        """Only the limits end it."""
+        return False
+
     def state(self) -> dict[str, Any]:
         """All that `resume` needs."""
         return {

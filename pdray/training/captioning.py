@@ -93,6 +93,11 @@ class CaptionTrainer:
         """Pictures that have been drawn so far."""
         return len(self.pictures)
 
+    @property
+    def ended(self) -> bool:
+        """Only the limits end it."""
+        return False
+
     def state(self) -> dict[str, Any]:
         """All that `resume` needs."""
         return {

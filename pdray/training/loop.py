@@ -72,6 +72,10 @@ class Trainer(Protocol):
     def pictures_known(self) -> int:
         """Pictures that it draws from now."""
 
+    @property
+    def ended(self) -> bool:
+        """Whether more steps would not help."""
+
     def step(self, fraction: float) -> dict[str, float]:
         """One batch at a point of the schedule; each loss by name."""
 
@@ -88,7 +92,7 @@ def run(
     limits: Limits,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> None:
-    """Steps until `limits`, from the checkpoint in `folder` if one is there.
+    """Steps until `limits` or the trainer's own end, from a checkpoint in `folder`.
 
     A checkpoint is written every CHECKPOINT_SECONDS and left there: whoever calls removes it when
     all is done.
@@ -98,7 +102,10 @@ def run(
         get("training").info("going on after step %d", trainer.steps)
     last = saved = time.monotonic()
     losses: dict[str, float] = {}
-    while (fraction := limits.fraction(trainer.steps, trainer.seconds)) < 1.0:
+    while not trainer.ended:
+        fraction = limits.fraction(trainer.steps, trainer.seconds)
+        if fraction >= 1.0:
+            return
         for name, value in trainer.step(fraction).items():
             losses[name] = (1 - NEWEST) * losses.get(name, value) + NEWEST * value
         now = time.monotonic()

@@ -63,10 +63,18 @@ class Questions(nn.Module):
         return torch.stack(losses).sum() / (truth != ABSENT).sum().clamp(min=1)
 
 
-def contrast_loss(pictures: Tensor, words: Tensor, scale: Tensor) -> Tensor:
-    """Symmetric InfoNCE of L2-normalised (batch, dim) embeddings, row i of each a pair."""
+def contrast_loss(
+    pictures: Tensor, words: Tensor, scale: Tensor, also_right: Tensor | None = None
+) -> Tensor:
+    """Symmetric InfoNCE of L2-normalised (batch, dim) embeddings, row i of each a pair.
+
+    `also_right[i, j]` (batch, batch) bool marks words i that fit picture j of another row: neither
+    right nor wrong, they are left out.
+    """
     logits = scale * words @ pictures.T
-    target = torch.arange(len(logits))
+    if also_right is not None:
+        logits = logits.masked_fill(also_right, -1e4)
+    target = torch.arange(len(logits), device=logits.device)
     loss = functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)
     return loss / 2
 
