@@ -59,13 +59,13 @@ def settings_of(made: Made, **more: object) -> Settings:
     return load({"workspace": str(made.workspace), **more}, environ={}, cwd=made.workspace)
 
 
-def commit(photos: Path, workspace: Path, collection: str = "default") -> None:
+def commit(photos: Path, workspace: Path, collection: str = "default", run_id: str = "run") -> None:
     """Reads a folder into a collection, as a run does, but for the index."""
     catalog = Catalog.open(str(workspace), create=True)
     source, spec = open_source(str(photos)), resolve("builtin")
     refs = [entry for entry in source.list() if isinstance(entry, ImageRef)]
     items = tuple(Item(ref.uri, ref.size, ref.version, 1, 0, place=ref.place) for ref in refs)
-    job = Job(catalog, collection, "run", spec, (source,))
+    job = Job(catalog, collection, run_id, spec, (source,))
     Worker(job, KnownContents.none()).process(Unit(unit_id(collection, "1", items), items))
     pointer.advance(catalog, collection, spec)
 

@@ -1,7 +1,7 @@
 """Questions to answers, over an engine. Everything here blocks: call it from threads."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 from uuid import UUID
@@ -22,6 +22,7 @@ from pdray.serve import cursor as cursors
 from pdray.serve.browsing import ORDERS, WRITTEN, page, read, written
 from pdray.serve.counting import counted
 from pdray.serve.engine import Engine, no_image
+from pdray.serve.given import NONE, Images
 from pdray.serve.problems import Problem, document_of, problem_of
 from pdray.serve.shapes import (
     SORTED,
@@ -36,17 +37,6 @@ from pdray.serve.shapes import (
 DEEPEST = 10_000  # the last hit that pages of a search lead to
 
 Payloads = dict[str, Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Images:
-    """The images that a question names: the bytes of an upload, what its URLs led to, and the known
-    ones by id, where those of many questions were asked for together.
-    """
-
-    upload: bytes | None = None
-    by_url: Mapping[str, bytes] = field(default_factory=dict)
-    known: Mapping[str, Stored] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +59,7 @@ class Question:
         return self.asked.sort == "relevance"
 
 
-def answer(engine: Engine, asked: SearchRequest, images: Images = Images()) -> Answer:
+def answer(engine: Engine, asked: SearchRequest, images: Images = NONE) -> Answer:
     """The hits of one page."""
     question = prepare(engine, asked, images)
     if question.query is None:
@@ -89,7 +79,7 @@ def answer_many(
     answers: list[Any] = [None] * len(asked)
     by_model: dict[tuple[str, str], list[tuple[int, Question]]] = {}
     named = dict.fromkeys(str(id) for one in asked for id in _named(one))
-    images = Images(None, by_url, engine.images(list(named)))
+    images = Images((), by_url, engine.images(list(named)))
     for number, one in enumerate(asked):
         try:
             question = prepare(engine, one, images)
@@ -130,18 +120,19 @@ def prepare(engine: Engine, asked: SearchRequest, images: Images) -> Question:
     collection = engine.named(asked.collection)
     said = parse(asked.text or "")
     rest = asked.model_dump_json(exclude={"limit", "cursor", "facets"})
-    upload = images.upload and cursors.digest(images.upload)
+    sent = [cursors.digest(upload) for upload in images.uploads]
     # The next page comes from the model that gave the last one.
     by = {
-        cursors.digest("search", collection, rest, upload, spec.space): spec
+        cursors.digest("search", collection, rest, *sent, spec.space): spec
         for spec in engine.models(collection)
     }
     digest = next(iter(by))
     if asked.cursor and (said_by := cursors.question(asked.cursor)) in by:
         digest = said_by
     spec = by[digest]
+    upload = images.beside_mix(asked)
     vectors = said.words or said.without or asked.image_id or asked.image_url or asked.mix
-    if vectors or images.upload:
+    if vectors or upload:
         start, depth = 0, min(max(10 * asked.limit, FUSION_DEPTH), DEEPEST)
         if asked.cursor:
             given = cursors.read(asked.cursor, digest, {"start": int, "depth": int})
@@ -151,7 +142,7 @@ def prepare(engine: Engine, asked: SearchRequest, images: Images) -> Question:
         limit = min(start + asked.limit + 1, DEEPEST)
         if asked.sort != "relevance":
             limit = depth = SORTED
-        query = _query(engine, spec, asked, images, limit, depth)
+        query = _query(engine, spec, asked, images, upload, limit, depth)
         return Question(asked, collection, spec, said, digest, start, depth, None, query)
     if not (asked.text or "").strip() and not asked.filters and asked.sort == "relevance":
         raise Problem(400, "bad-query", "The query is empty: give words, an image or filters.")
@@ -168,7 +159,13 @@ def _order(asked: SearchRequest) -> Order:
 
 
 def _query(
-    engine: Engine, spec: ModelSpec, asked: SearchRequest, images: Images, limit: int, depth: int
+    engine: Engine,
+    spec: ModelSpec,
+    asked: SearchRequest,
+    images: Images,
+    upload: bytes | None,
+    limit: int,
+    depth: int,
 ) -> Query:
     near = None
     if asked.image_id is not None:
@@ -177,7 +174,7 @@ def _query(
         Part(
             one.weight,
             one.text,
-            images.by_url[one.image_url] if one.image_url else None,
+            images.bytes_of(one),
             _vector(engine, spec, str(one.image_id), images.known) if one.image_id else None,
         )
         for one in asked.mix
@@ -187,7 +184,7 @@ def _query(
         mix.append(Part(weights.image, image=images.by_url[asked.image_url]))
     return Query(
         asked.text,
-        images.upload,
+        upload,
         limit,
         near=near,
         depth=depth,

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pdray.serve import asking
-from pdray.serve.asking import Images
 from pdray.serve.engine import Engine
+from pdray.serve.given import Images
 from pdray.serve.originals import original
 from pdray.serve.problems import Problem
 from pdray.serve.shapes import Answer, ExportRequest, Hit

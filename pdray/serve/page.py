@@ -12,6 +12,7 @@ import pdray
 
 DIST = Path(pdray.__file__).parent / "ui" / "dist"
 _ASSETS = "assets/"  # files with a hash in their names
+_RUNS = "runs/"
 # The page is its own files and this server's answers: nothing comes from elsewhere, and nothing can
 # be sent elsewhere. Styles may be inline, which the components' own scroll locks and menus need.
 _HEADERS = {
@@ -35,14 +36,15 @@ _HEADERS = {
 
 
 class _Files(StaticFiles):
-    """Paths without an extension are places within the page."""
+    """Paths without an extension are places within the page; so are runs, whose ids have dots."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         try:
             response = await super().get_response(path, scope)
         except HTTPException as error:
             # Below /api a person means the API, and a missing file is missing.
-            if error.status_code != 404 or path.startswith("api/") or "." in path:
+            file = "." in path and not path.startswith(_RUNS)
+            if error.status_code != 404 or path.startswith("api/") or file:
                 raise
             place = "docs.html" if path == "docs" else "index.html"
             response = await super().get_response(place, scope)

@@ -12,6 +12,7 @@ from pdray.serve.problems import ProblemDocument
 
 PREFIX = "/api/v1"
 MOST = 1_000  # hits of one answer
+PARTS = 16  # of a mix
 FACETS = ("camera", "lens", "keywords", "format", "orientation", "folders")
 
 SORTED = 500  # of the most relevant, where another order is asked for
@@ -28,12 +29,16 @@ class MixPart(BaseModel):
     text: str | None = Field(None, min_length=1, max_length=2_000)
     image_id: UUID | None = None
     image_url: str | None = Field(None, max_length=4_096)
+    upload: int | None = Field(
+        None, ge=0, lt=PARTS, description="An image of the form, by its place there, from 0."
+    )
     weight: float = Field(1.0, ge=-10, le=10, description="Below 0: less of this. Not 0.")
 
     @model_validator(mode="after")
     def _one_thing(self) -> "MixPart":
-        if sum(one is not None for one in (self.text, self.image_id, self.image_url)) != 1:
-            raise ValueError("give text, image_id or image_url, one of them")
+        kinds = (self.text, self.image_id, self.image_url, self.upload)
+        if sum(one is not None for one in kinds) != 1:
+            raise ValueError("give text, image_id, image_url or upload, one of them")
         if not self.weight:
             raise ValueError("a weight of 0 says nothing")
         if self.text is not None and not self.text.strip():
@@ -83,7 +88,7 @@ class SearchRequest(BaseModel):
     image_url: str | None = Field(
         None, max_length=4_096, description="The same, at a public http or https URL."
     )
-    mix: list[MixPart] = Field([], max_length=16, description="More of both, with weights.")
+    mix: list[MixPart] = Field([], max_length=PARTS, description="More of both, with weights.")
     weights: PartWeights | None = Field(
         None, description="All count the same where it is left out."
     )

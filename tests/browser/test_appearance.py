@@ -1,9 +1,7 @@
-"""Themes, languages, widths, and that nobody is locked out."""
+"""Themes, languages, widths, keys."""
 
-import json
 import re
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.test_looking import tiles
@@ -12,42 +10,6 @@ from tests.browser.test_looking import tiles
 def dark(page: Page) -> bool:
     ground = page.evaluate("() => getComputedStyle(document.body).backgroundColor")
     return sum(map(int, re.findall(r"\d+", ground)[:3])) < 200
-
-
-def violations(page: Page, axe: str, asked: dict[str, object]) -> list[str]:
-    """What axe finds wrong."""
-    page.evaluate(f"() => {{ {axe}; }}")
-    found = page.evaluate(f"() => axe.run(document, {json.dumps(asked)})")
-    return [
-        f"{page.url} {one['id']}: {node['html'][:160]} {node.get('failureSummary', '')[:300]}"
-        for one in found["violations"]
-        for node in one["nodes"]
-    ]
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_wrong(page: Page, axe: str, scheme: str) -> None:
-    # Colours differ between the two, all else is the same.
-    rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-    asked = {"runOnly": rules if scheme == "light" else ["color-contrast"]}
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    found = []
-    page.goto("/?q=red+format:jpeg+-circle")
-    first = tiles(page)[0]
-    page.get_by_role("button", name="Filters").click()
-    page.get_by_role("region", name="Camera").wait_for()
-    found += violations(page, axe, asked)
-    page.goto("/?q=near:1,1,1km")
-    page.get_by_role("heading", name="Nothing found").wait_for()
-    found += violations(page, axe, asked)
-    page.goto(f"/?image={first}")
-    page.get_by_role("region", name="Similar images").locator("a").first.wait_for()
-    found += violations(page, axe, asked)
-    page.goto("/runs")
-    page.get_by_role("button", name="More choices").click()
-    page.get_by_role("combobox", name="Model").wait_for()
-    found += violations(page, axe, asked)
-    assert not found, "\n".join(found)
 
 
 def test_the_theme_is_the_systems_until_one_is_chosen(page: Page) -> None:

@@ -91,7 +91,7 @@ def test_a_dropped_image_finds_itself_first(page: Page, made: Made) -> None:
     tiles(page)
     drop(page, photo)
     page.wait_for_url(re.compile(r"drop="))
-    expect(page.get_by_text(photo.name)).to_be_visible()
+    expect(page.get_by_role("search").get_by_text(photo.name)).to_be_visible()
     own = page.request.get("/api/v1/images?limit=100").json()["images"]
     id = next(one["id"] for one in own if one["name"] == photo.name)
     expect_first(page, id)
@@ -100,22 +100,33 @@ def test_a_dropped_image_finds_itself_first(page: Page, made: Made) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"q=circle.*drop=|drop=.*q=circle"))
     page.reload()
-    expect(page.get_by_text(photo.name)).to_be_visible()
+    expect(page.get_by_role("search").get_by_text(photo.name)).to_be_visible()
     assert id in tiles(page)
 
 
-def drop(page: Page, photo: Path) -> None:
-    """As if the file came from the desktop."""
-    script = """([bytes, name]) => {
+def drop(page: Page, *photos: Path, onto: str = "body") -> None:
+    """As if the files came from the desktop, first over the page and then over a place on it."""
+    script = """([files, onto]) => {
       const data = new DataTransfer();
-      data.items.add(new File([new Uint8Array(bytes)], name, { type: "image/jpeg" }));
-      for (const kind of ["dragenter", "dragover", "drop"]) {
-        document.body.dispatchEvent(
-          new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }),
-        );
+      for (const [bytes, name] of files) {
+        data.items.add(new File([new Uint8Array(bytes)], name, { type: "image/jpeg" }));
       }
+      const send = (kind, place) => place.dispatchEvent(
+        new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }),
+      );
+      send("dragenter", document.body);
+      return new Promise((done) => {
+        const when = () => {
+          const place = document.querySelector(onto);
+          if (!place) return requestAnimationFrame(when);
+          for (const kind of ["dragover", "drop"]) send(kind, place);
+          done();
+        };
+        when();
+      });
     }"""
-    page.evaluate(script, [list(photo.read_bytes()), photo.name])
+    files = [[list(photo.read_bytes()), photo.name] for photo in photos]
+    page.evaluate(script, [files, onto])
 
 
 def test_one_image_large_and_the_next_by_keyboard(page: Page) -> None:
@@ -150,7 +161,8 @@ def test_more_like_this_starts_from_the_open_image(page: Page) -> None:
     page.goto(f"/?image={first}")
     detail(page).get_by_role("button", name="More like this").click()
     page.wait_for_url(re.compile(f"like={first}"))
-    expect(page.get_by_text("Like this")).to_be_visible()
+    name = page.request.get(f"/api/v1/images/{first}").json()["name"]
+    expect(page.get_by_role("search").get_by_text(f"Like {name}")).to_be_visible()
     expect_first(page, first)
 
 

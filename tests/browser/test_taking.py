@@ -32,7 +32,7 @@ def test_words_and_an_image_are_weighed_against_each_other(page: Page) -> None:
     page.get_by_role("switch", name="Less like the image").click()
     page.wait_for_url(re.compile(r"w=1%2C-8%2C1"))
     expect(page.locator("[data-id]").first).not_to_have_attribute("data-id", image)
-    expect(page.get_by_role("search").get_by_text("not Like this")).to_be_visible()
+    expect(page.get_by_role("search").get_by_text("Less like ")).to_be_visible()
     page.get_by_role("button", name="All the same").click()
     page.wait_for_url(re.compile(r"like=[^&]*$"))
     expect(page.locator("[data-id]").first).to_have_attribute("data-id", both[0])

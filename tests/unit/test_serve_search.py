@@ -187,6 +187,34 @@ def test_a_form_may_hold_a_mix_and_filters(client: TestClient, made: Made) -> No
     assert wrong.json()["field"] == "mix"
 
 
+def test_a_mix_weighs_several_images_that_come_with_it(client: TestClient, made: Made) -> None:
+    photos = sorted(made.photos.glob("*.jpg"))[:2]
+    files = [("image", (photo.name, photo.read_bytes(), "image/jpeg")) for photo in photos]
+    form = {"limit": str(made.count)}
+
+    def sent(*weights: float) -> list[str]:
+        mix = [{"upload": at, "weight": weight} for at, weight in enumerate(weights)]
+        data = {**form, "mix": json.dumps(mix)}
+        answered = client.post(f"{API}/search", data=data, files=files)
+        assert answered.status_code == 200, answered.text
+        return [hit["name"] for hit in answered.json()["hits"]]
+
+    assert sent(9, 1)[0] == photos[0].name
+    assert sent(1, 9)[0] == photos[1].name
+    assert sent(1, -1)[0] == photos[0].name
+    assert sent(1, -1).index(photos[1].name) > sent(1, 1).index(photos[1].name)
+
+
+@pytest.mark.parametrize("mix", [[], [{"upload": 0}, {"upload": 2}], [{"upload": 0, "text": "a"}]])
+def test_each_image_of_a_form_has_to_have_its_place(
+    client: TestClient, made: Made, mix: object
+) -> None:
+    data = sorted(made.photos.glob("*.jpg"))[0].read_bytes()
+    files = [("image", (name, data, "image/jpeg")) for name in ("a.jpg", "b.jpg")]
+    answered = client.post(f"{API}/search", data={"mix": json.dumps(mix)}, files=files)
+    assert problem(answered) == (422, "invalid")
+
+
 def test_suggestions_come_from_what_there_is(client: TestClient) -> None:
     camera = client.get(f"{API}/facets", params={"field": "camera"}).json()["facets"]["camera"][0]
     typed = f"a dog camera:{camera['value'][:3]}"

@@ -7,8 +7,8 @@ from starlette.concurrency import run_in_threadpool as in_thread
 from starlette.responses import Response, StreamingResponse
 
 from pdray.serve import exporting
-from pdray.serve.asking import Images
 from pdray.serve.engine import Engine
+from pdray.serve.given import Images
 from pdray.serve.routes.documents import failures, routes
 from pdray.serve.routes.search import body_of, fetched, read
 from pdray.serve.shapes import ExportRequest
@@ -32,8 +32,8 @@ def router(engine: Engine) -> APIRouter:
         """What a search finds as a file: csv, parquet (with embeddings), or zip (the originals, at
         most 1,000 and 4 GB; what can't be reached is listed in left-out.txt).
         """
-        asked, upload = await read(request, ExportRequest)
-        images = Images(upload, await fetched(engine, [asked]))
+        asked, uploads = await read(request, ExportRequest)
+        images = Images(uploads, await fetched(engine, [asked]))
         found = await in_thread(exporting.export, engine, asked, images)
         name = f'attachment; filename="{found.name}"'
         return StreamingResponse(

@@ -14,11 +14,12 @@ from starlette.responses import Response
 
 from pdray.serve import asking, counting, suggesting
 from pdray.serve.answering import respond
-from pdray.serve.asking import Images
 from pdray.serve.engine import Engine
+from pdray.serve.given import Images
 from pdray.serve.problems import Problem
 from pdray.serve.routes.documents import Conditions, Name, routes
 from pdray.serve.shapes import (
+    PARTS,
     Answer,
     BatchAnswer,
     BatchRequest,
@@ -45,10 +46,10 @@ def router(engine: Engine) -> APIRouter:
         """Searches by text in the query language, by images that are known, uploaded or at a URL,
         by weighted mixes of these, or by conditions alone, which answer newest first.
         """
-        asked, upload = await read(request, SearchRequest)
-        images = Images(upload, await fetched(engine, [asked]))
+        asked, uploads = await read(request, SearchRequest)
+        images = Images(uploads, await fetched(engine, [asked]))
         answer = await in_thread(engine.settled, asking.answer, asked, images)
-        return respond(request, asked, upload is None, answer)
+        return respond(request, asked, not uploads, answer)
 
     @api.post("/search/batch")
     async def search_batch(request: BatchRequest) -> BatchAnswer:
@@ -89,7 +90,12 @@ def body_of(kind: type[SearchRequest]) -> dict[str, Any]:
     """The two kinds of body that a question comes in, as OpenAPI says them."""
     schema = kind.model_json_schema(ref_template=_SCHEMAS)
     schema.pop("$defs", None)  # the document has them, since batches name them
-    image = {"type": "string", "format": "binary", "description": "An image to look for."}
+    image = {
+        "type": "array",
+        "maxItems": PARTS,
+        "items": {"type": "string", "format": "binary"},
+        "description": "An image to look for, or several: those that the mix names by `upload`.",
+    }
     form = {"type": "object", "properties": {**schema["properties"], "image": image}}
     form |= {"required": schema["required"]} if "required" in schema else {}
     kinds = {"application/json": {"schema": schema}, "multipart/form-data": {"schema": form}}
@@ -109,15 +115,15 @@ async def fetched(engine: Engine, asked: Sequence[SearchRequest]) -> dict[str, b
 Asked = TypeVar("Asked", bound=SearchRequest)
 
 
-async def read(request: Request, kind: type[Asked]) -> tuple[Asked, bytes | None]:
-    """The question in either of the two kinds of body, and the image that came with it."""
+async def read(request: Request, kind: type[Asked]) -> tuple[Asked, tuple[bytes, ...]]:
+    """The question in either of the two kinds of body, and the images that came with it."""
     sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if sent in ("application/json", ""):
-        return _checked(await request.body() or b"{}", kind), None
+        return _checked(await request.body() or b"{}", kind), ()
     if sent != "multipart/form-data":
         raise Problem(415, "bad-content", "Send application/json or multipart/form-data.")
-    async with request.form(max_files=1, max_fields=20) as form:
-        upload = None
+    async with request.form(max_files=PARTS, max_fields=20) as form:
+        uploads: list[bytes] = []
         fields: dict[str, Any] = {}
         for name, value in form.multi_items():
             if name == "facets":
@@ -127,10 +133,10 @@ async def read(request: Request, kind: type[Asked]) -> tuple[Asked, bytes | None
             elif name != "image":
                 fields[name] = str(value)
             elif isinstance(value, UploadFile):
-                upload = await value.read()
+                uploads.append(await value.read())
             else:
                 raise Problem(422, "invalid", "image: send it as a file.", "image")
-        return _checked(json.dumps(fields).encode(), kind), upload
+        return _checked(json.dumps(fields).encode(), kind), tuple(uploads)
 
 
 def _document(name: str, value: UploadFile | str) -> Any:

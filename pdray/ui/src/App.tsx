@@ -37,6 +37,7 @@ function Nowhere() {
         <State
           icon={<IconMapQuestion size={44} stroke={1.3} aria-hidden />}
           title={t("state.nowhere")}
+          heading="h1"
           acts={
             <Button component={Link} href="/" variant="default">
               {t("nav.home")}

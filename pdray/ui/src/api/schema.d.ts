@@ -1109,6 +1109,11 @@ export interface components {
             /** Image Url */
             image_url?: string | null;
             /**
+             * Upload
+             * @description An image of the form, by its place there, from 0.
+             */
+            upload?: number | null;
+            /**
              * Weight
              * @description Below 0: less of this. Not 0.
              * @default 1
@@ -2312,11 +2317,8 @@ export interface operations {
                      * @default []
                      */
                     facets?: string[];
-                    /**
-                     * Format: binary
-                     * @description An image to look for.
-                     */
-                    image?: string;
+                    /** @description An image to look for, or several: those that the mix names by `upload`. */
+                    image?: string[];
                 };
             };
         };
@@ -6083,11 +6085,8 @@ export interface operations {
                      * @enum {string}
                      */
                     format: "csv" | "parquet" | "zip";
-                    /**
-                     * Format: binary
-                     * @description An image to look for.
-                     */
-                    image?: string;
+                    /** @description An image to look for, or several: those that the mix names by `upload`. */
+                    image?: string[];
                 };
             };
         };

@@ -6,6 +6,7 @@ import {
   IconChevronRight,
   IconDownload,
   IconLink,
+  IconPhotoPlus,
   IconPhotoSearch,
 } from "@tabler/icons-react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
@@ -30,6 +31,8 @@ interface Props {
   onStep: (id: string) => void;
   onClose: () => void;
   onLike: (picture: Shown) => void;
+  /** Null where nothing is looked for that it could join. */
+  onAdd: ((picture: Shown) => void) | null;
   /** A condition that the person chose here. */
   onFind: (q: string) => void;
 }
@@ -85,6 +88,16 @@ export function Detail(props: Props) {
                 >
                   {t("detail.like")}
                 </Button>
+                {props.onAdd && (
+                  <Button
+                    leftSection={<IconPhotoPlus size={18} stroke={1.7} aria-hidden />}
+                    variant="default"
+                    size="sm"
+                    onClick={() => props.onAdd?.(picture)}
+                  >
+                    {t("detail.add")}
+                  </Button>
+                )}
               </Facts>
               <Similar id={picture.id} hrefOf={props.hrefOf} onOpen={props.onStep} />
             </>
@@ -113,7 +126,7 @@ function useStepping({ id, feed, onStep }: Props): Step {
   );
 }
 
-function useKeys(step: Step, { onClose, onLike }: Props, picture: Shown | undefined) {
+function useKeys(step: Step, { onClose, onLike, onAdd }: Props, picture: Shown | undefined) {
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
       if (event.metaKey || event.ctrlKey || event.altKey || event.defaultPrevented) return;
@@ -122,12 +135,13 @@ function useKeys(step: Step, { onClose, onLike }: Props, picture: Shown | undefi
       else if (event.key === "ArrowLeft") step(-1);
       else if (event.key === "Escape") onClose();
       else if (event.key === "s" && picture) onLike(picture);
+      else if (event.key === "a" && picture && onAdd) onAdd(picture);
       else return;
       event.preventDefault();
     };
     window.addEventListener("keydown", press);
     return () => window.removeEventListener("keydown", press);
-  }, [step, onClose, onLike, picture]);
+  }, [step, onClose, onLike, onAdd, picture]);
 }
 
 function Steps({ step, feed, id }: { step: Step; feed: Feed; id: string }) {

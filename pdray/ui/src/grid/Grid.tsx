@@ -30,6 +30,7 @@ interface Props {
   hrefOf: (picture: Picture) => string;
   onOpen: (picture: Picture) => void;
   onLike: (picture: Picture) => void;
+  onAdd: ((picture: Picture) => void) | null;
   /** The image that is open over the grid: where it closes, the grid shows it. */
   open: string | null;
   label: string;
@@ -47,7 +48,7 @@ function measureOf(width: number): Measure {
 }
 
 /** A justified grid over a feed. The window scrolls it; what isn't near the window isn't there. */
-export function Grid({ feed, snapshot, hrefOf, onOpen, onLike, open, label }: Props) {
+export function Grid({ feed, snapshot, hrefOf, onOpen, onLike, onAdd, open, label }: Props) {
   const { ref, width } = useElementSize();
   const holder = useRef<HTMLDivElement>(null);
   const measure = useMemo(() => measureOf(width), [width]);
@@ -101,14 +102,14 @@ export function Grid({ feed, snapshot, hrefOf, onOpen, onLike, open, label }: Pr
         role="list"
         aria-label={label}
         aria-busy={snapshot.state === "loading"}
-        onKeyDown={(event) => move(event, onLike)}
+        onKeyDown={(event) => move(event, { s: onLike, a: onAdd })}
       >
         {lines.map((item) => {
           const section = snapshot.sections[item.section]!;
           return (
             <Line
               key={`${section.key} ${item.kind} ${item.kind === "row" ? item.row.start : ""}`}
-              {...{ item, section, measure, hrefOf, onOpen, onLike, reachable }}
+              {...{ item, section, measure, hrefOf, onOpen, onLike, onAdd, reachable }}
               onFocus={focus}
               onAgain={feed.again}
             />
@@ -143,6 +144,7 @@ interface LineProps {
   hrefOf: Props["hrefOf"];
   onOpen: Props["onOpen"];
   onLike: Props["onLike"];
+  onAdd: Props["onAdd"];
   onFocus: (picture: Picture) => void;
   onAgain: () => void;
   reachable: string | null;
@@ -199,8 +201,10 @@ const Line = memo(function Line({ item, section, measure, reachable, ...does }: 
                 href={does.hrefOf(picture)}
                 reachable={picture.id === reachable}
                 like={t("detail.like")}
+                add={t("detail.add")}
                 onOpen={does.onOpen}
                 onLike={does.onLike}
+                onAdd={does.onAdd}
                 onFocus={does.onFocus}
               />
             );

@@ -1,4 +1,4 @@
-import { IconPhotoSearch } from "@tabler/icons-react";
+import { IconPhotoPlus, IconPhotoSearch } from "@tabler/icons-react";
 import { memo } from "react";
 
 import { useSource } from "../api/source";
@@ -12,16 +12,20 @@ interface Props {
   href: string;
   /** Whether Tab comes to this one: one tile of the grid alone. */
   reachable: boolean;
-  /** Words of the button; they come from the row, since a tile is made often. */
+  /** Words of the buttons; they come from the row, since a tile is made often. */
   like: string;
+  add: string;
   onOpen: (picture: Picture) => void;
   onLike: (picture: Picture) => void;
+  /** Null where nothing is looked for that it could join. */
+  onAdd: ((picture: Picture) => void) | null;
   onFocus: (picture: Picture) => void;
 }
 
 export const Tile = memo(function Tile(props: Props) {
   const { picture, width, height, href, reachable } = props;
   const source = useSource(picture.thumbnail);
+  const { onAdd } = props;
   const said = picture.caption ?? picture.title ?? picture.description ?? picture.name;
   return (
     <div className={styles.tile} style={{ width, height }} role="listitem">
@@ -47,6 +51,18 @@ export const Tile = memo(function Tile(props: Props) {
       </a>
       <div className={styles.over}>
         <span>{said}</span>
+        {onAdd && (
+          <button
+            type="button"
+            className={styles.more}
+            tabIndex={-1}
+            aria-label={`${props.add}: ${said}`}
+            title={props.add}
+            onClick={() => onAdd(picture)}
+          >
+            <IconPhotoPlus size={17} stroke={1.7} aria-hidden />
+          </button>
+        )}
         <button
           type="button"
           className={styles.more}

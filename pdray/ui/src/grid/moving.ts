@@ -4,6 +4,9 @@ import type { Feed, Picture } from "./feed";
 import type { Layout } from "./layout";
 import { HEADER_LINE } from "./place";
 
+/** What letters do to the image that has the focus. */
+type Letters = Record<string, ((picture: Picture) => void) | null>;
+
 /** Arrow keys: left and right along the list, up and down to what is above and below. */
 export function useMoving(
   feed: Feed,
@@ -38,14 +41,15 @@ export function useMoving(
     [feed, layout, margin, setActive],
   );
   const move = useCallback(
-    (event: KeyboardEvent, onLike: (picture: Picture) => void) => {
+    (event: KeyboardEvent, letters: Letters) => {
       const id = (event.target as HTMLElement).dataset?.id;
       const place = id ? feed.find(id) : null;
       if (!place || event.metaKey || event.ctrlKey || event.altKey) return;
       const to = target(feed, layout, place, event.key);
-      if (event.key === "s") {
+      const letter = letters[event.key];
+      if (letter) {
         const picture = feed.at(place);
-        if (picture) onLike(picture);
+        if (picture) letter(picture);
       } else if (to === "before" || to === "after") {
         event.preventDefault();
         void feed.step(place, to === "after" ? 1 : -1).then((found) => found && reveal(found));

@@ -1,46 +1,47 @@
-import { ActionIcon, Button, Indicator, Popover, Slider, Switch, Tooltip } from "@mantine/core";
+import { ActionIcon, Button, Indicator, Popover, Switch, Tooltip } from "@mantine/core";
 import { IconScale } from "@tabler/icons-react";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 
+import { countSame, EQUAL, type Example, type Weights } from "../query/mix";
 import { split } from "../query/tokens";
-import { EQUAL, readWeights, type Weights, writeWeights } from "../query/weights";
+import { useLook } from "../state/examples";
 import type { View } from "../state/url";
 import styles from "./library.module.css";
+import { Weight } from "./Weight";
+
+export type Weighed = Partial<Pick<View, "examples" | "weights">>;
 
 interface Props {
   view: View;
   /** Leaves no step to go back to: a slider passes many. */
-  onWeigh: (weights: string | null) => void;
+  onWeigh: (changes: Weighed) => void;
 }
 
-type Part = keyof Weights;
-
-/** Which parts there are to weigh; none where one alone says what is looked for. */
-function partsOf({ q, like, drop, web }: View): Part[] {
-  const { words, chips } = split(q);
-  const said = words !== "" || chips.some((chip) => chip.kind === "phrase");
-  const parts: Part[] = [];
-  if (said) parts.push("text");
-  if (like ?? drop ?? web) parts.push("image");
-  if (chips.some((chip) => chip.kind === "without")) parts.push("without");
-  return parts.length > 1 ? parts : [];
-}
-
-/** How much words, image and unwanted words count beside each other. */
+/** How much words, images and unwanted words count beside each other. */
 export function Balance({ view, onWeigh }: Props) {
   const { t } = useTranslation();
   const [open, setOpen] = useState(false);
-  const parts = partsOf(view);
-  if (parts.length === 0) return null;
-  const weights = readWeights(view.weights);
-  const set = (changes: Partial<Weights>) =>
-    onWeigh(writeWeights({ ...weights, ...changes }));
+  const { examples, weights } = view;
+  const words = wordsOf(view.q);
+  if (words.length + examples.length < 2) return null;
+  const same = countSame(examples, weights);
+  const several = examples.length > 1;
+  const weigh = (at: number, weight: number) =>
+    onWeigh({ examples: examples.map((one, index) => (index === at ? { ...one, weight } : one)) });
+  const word = (part: keyof Weights) =>
+    words.includes(part) && (
+      <Weight
+        name={t(`balance.${part}`)}
+        weight={weights[part]}
+        onSet={(weight) => onWeigh({ weights: { ...weights, [part]: weight } })}
+      />
+    );
   return (
     <Popover opened={open} onChange={setOpen} width={300} position="bottom-end" radius="md" shadow="md" trapFocus returnFocus>
       <Popover.Target>
         <Tooltip label={t("balance.title")} openDelay={400} disabled={open}>
-          <Indicator disabled={view.weights === null} size={9} offset={4}>
+          <Indicator disabled={same} size={9} offset={4}>
             <ActionIcon
               variant="default"
               size={30}
@@ -56,27 +57,25 @@ export function Balance({ view, onWeigh }: Props) {
       </Popover.Target>
       <Popover.Dropdown aria-label={t("balance.title")}>
         <div className={styles.balance}>
-          {parts.map((part) => (
-            <Weight
-              key={part}
-              name={t(`balance.${part}`)}
-              weight={Math.abs(weights[part])}
-              onSet={(weight) => set({ [part]: Math.sign(weights[part]) * weight })}
+          {word("text")}
+          {examples.map((example, at) => (
+            <ExampleWeight
+              key={`${example.kind} ${example.of}`}
+              example={example}
+              number={several ? at + 1 : null}
+              // Where nothing else is looked for, less of it would be all that is asked.
+              turns={several || words.includes("text")}
+              onSet={(weight) => weigh(at, weight)}
             />
           ))}
-          {parts.includes("image") && parts.includes("text") && (
-            <Switch
-              size="sm"
-              label={t("balance.less")}
-              checked={weights.image < 0}
-              onChange={() => set({ image: -weights.image })}
-            />
-          )}
+          {word("without")}
           <Button
             variant="subtle"
             size="compact-sm"
-            disabled={view.weights === null}
-            onClick={() => onWeigh(writeWeights(EQUAL))}
+            disabled={same}
+            onClick={() =>
+              onWeigh({ examples: examples.map((one) => ({ ...one, weight: 1 })), weights: EQUAL })
+            }
           >
             {t("balance.equal")}
           </Button>
@@ -86,42 +85,48 @@ export function Balance({ view, onWeigh }: Props) {
   );
 }
 
-const STEPS = 3; // doublings either way
-const STEP = 0.5;
+/** Which parts of the text there are to weigh. */
+function wordsOf(q: string): (keyof Weights)[] {
+  const { words, chips } = split(q);
+  const parts: (keyof Weights)[] = [];
+  if (words !== "" || chips.some((chip) => chip.kind === "phrase")) parts.push("text");
+  if (chips.some((chip) => chip.kind === "without")) parts.push("without");
+  return parts;
+}
 
-/** A step is a doubling: what counts half as much is as far away as what counts twice. */
-function Weight(props: { name: string; weight: number; onSet: (weight: number) => void }) {
-  const { name, weight, onSet } = props;
-  const { i18n } = useTranslation();
-  const near = Math.round(Math.log2(weight) / STEP) * STEP;
-  const told = Math.max(-STEPS, Math.min(STEPS, near));
-  const [at, setAt] = useState(told);
-  const [of, setOf] = useState(told);
-  if (of !== told) {
-    setOf(told); // somebody else changed it
-    setAt(told);
-  }
-  const said = (step: number) =>
-    `× ${(2 ** step).toLocaleString(i18n.language, { maximumSignificantDigits: 2 })}`;
+interface ExampleProps {
+  example: Example;
+  /** Its place among several; null where it is the only one. */
+  number: number | null;
+  /** Whether it may count against the rest. */
+  turns: boolean;
+  onSet: (weight: number) => void;
+}
+
+function ExampleWeight({ example, number, turns, onSet }: ExampleProps) {
+  const { t } = useTranslation();
+  const { source, name } = useLook(example);
+  const sign = Math.sign(example.weight);
   return (
-    <div>
-      <div className={styles.weight} aria-hidden>
-        <span>{name}</span>
-        <span>{said(at)}</span>
-      </div>
-      <Slider
-        min={-STEPS}
-        max={STEPS}
-        step={STEP}
-        size="sm"
-        label={null}
-        thumbLabel={name}
-        thumbProps={{ "aria-valuetext": said(at) }}
-        marks={[{ value: 0 }]}
-        value={at}
-        onChange={setAt}
-        onChangeEnd={(step) => onSet(2 ** step)}
-      />
+    <div className={styles.example}>
+      <Weight
+        name={number === null ? t("balance.image") : t("balance.imageOf", { number, name })}
+        weight={Math.abs(example.weight)}
+        onSet={(weight) => onSet(sign * weight)}
+      >
+        <span className={styles.look}>
+          {source && <img src={source} alt="" />}
+          <span>{name}</span>
+        </span>
+      </Weight>
+      {turns && (
+        <Switch
+          size="sm"
+          label={number === null ? t("balance.less") : t("balance.lessOf", { number })}
+          checked={sign < 0}
+          onChange={() => onSet(-example.weight)}
+        />
+      )}
     </div>
   );
 }

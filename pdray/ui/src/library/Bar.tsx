@@ -7,7 +7,7 @@ import { queries } from "../api/queries";
 import type { Snapshot } from "../grid/feed";
 import { split } from "../query/tokens";
 import { isRanked, type View } from "../state/url";
-import { Balance } from "./Balance";
+import { Balance, type Weighed } from "./Balance";
 import { Export } from "./Export";
 import styles from "./library.module.css";
 
@@ -17,7 +17,7 @@ interface BarProps {
   filters: boolean;
   onFilters: () => void;
   onChange: (changes: Partial<View>) => void;
-  onWeigh: (weights: string | null) => void;
+  onWeigh: (changes: Weighed) => void;
 }
 
 /** What stands over the grid: filters, how many there are, order, collection. */

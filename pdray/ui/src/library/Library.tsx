@@ -8,16 +8,18 @@ import { Detail } from "../detail/Detail";
 import { FilterPanel } from "../filters/FilterPanel";
 import type { Picture } from "../grid/feed";
 import { Grid, useSnapshot } from "../grid/Grid";
+import { holds, without } from "../query/mix";
 import { DropZone } from "../search/DropZone";
 import { SearchBox } from "../search/SearchBox";
 import { Header } from "../shell/Header";
 import { StateOf } from "../shell/StateOf";
-import { keepDropped } from "../state/dropped";
-import { useExample, useFeed } from "../state/feeds";
+import { useFeed } from "../state/feeds";
 import { ALL, isRanked, useView, type View } from "../state/url";
 import { Bar } from "./Bar";
 import styles from "./library.module.css";
+import { Notes } from "./Notes";
 import { Nothing, Waiting } from "./Nothing";
+import { useAsking } from "./useAsking";
 import { useFresh, useWaiting } from "./useFresh";
 
 /** Looking: the search box, the conditions, the grid, and one image over it. */
@@ -26,29 +28,10 @@ export function Library() {
   const { view, go, hrefOf } = useView();
   const feed = useFeed(view);
   const snapshot = useSnapshot(feed);
-  const example = useExample(view);
   const wide = useMediaQuery("(min-width: 1000px)", window.innerWidth >= 1000);
   const [filters, setFilters] = useState(false);
 
-  const search = useCallback(
-    (changes: Partial<View>) => {
-      window.scrollTo({ top: 0 });
-      go({ image: null, ...changes });
-    },
-    [go],
-  );
-  const pick = useCallback(
-    async (file: File) => {
-      const drop = await keepDropped(file, file.name);
-      search({ ...ALL, collection: view.collection, drop });
-    },
-    [search, view.collection],
-  );
-  const drop = useCallback(([file]: File[]) => void (file && pick(file)), [pick]);
-  const like = useCallback(
-    (picture: Picture) => search({ ...ALL, collection: view.collection, like: picture.id }),
-    [search, view.collection],
-  );
+  const { search, left, files, moreFiles, like, add } = useAsking(view, go);
   const hrefOfPicture = useCallback((picture: Picture) => hrefOf({ image: picture.id }), [hrefOf]);
   const open = useOpening(go, view);
   useTitle(view);
@@ -59,11 +42,13 @@ export function Library() {
   // Before anything was indexed there is no collection to look at.
   const { error } = snapshot;
   const empty = error instanceof ApiProblem && error.code === "no-collection" && !view.collection;
+  const ranked = isRanked(view);
+  const others = isRanked({ ...view, examples: view.examples.slice(1) });
   const shown = snapshot.state === "ready" && snapshot.sections.some((one) => one.images.length > 0);
   return (
     <>
       <Header>
-        <SearchBox view={view} example={example} onSearch={search} onPick={(file) => void pick(file)} />
+        <SearchBox view={view} onSearch={search} onPick={moreFiles} />
       </Header>
       <div
         className={styles.body}
@@ -81,21 +66,16 @@ export function Library() {
             {...{ view, snapshot, filters }}
             onFilters={() => setFilters(!filters)}
             onChange={search}
-            onWeigh={(weights) => go({ weights }, { replace: true })}
+            onWeigh={(changes) => go(changes, { replace: true })}
           />
-          {snapshot.notes.length > 0 && (
-            <div className={styles.notes} role="status">
-              {snapshot.notes.map((note) => (
-                <p key={note}>{note}</p>
-              ))}
-            </div>
-          )}
+          <Notes view={view} notes={snapshot.notes} left={left} />
           {snapshot.state === "loading" && <Waiting />}
           {snapshot.error && !empty && (
             <StateOf
               error={snapshot.error}
               onAgain={feed.again}
               onReset={() => search({ ...ALL, collection: view.collection })}
+              onWithout={others ? (id) => search(without(view.examples, placeOf(view, id))) : undefined}
             />
           )}
           {((snapshot.state === "ready" && !shown) || empty) && (
@@ -109,6 +89,7 @@ export function Library() {
               hrefOf={hrefOfPicture}
               onOpen={open.open}
               onLike={like}
+              onAdd={ranked ? add : null}
               open={view.image}
               label={t("grid.label")}
             />
@@ -136,6 +117,7 @@ export function Library() {
           onStep={open.step}
           onClose={open.close}
           onLike={like}
+          onAdd={ranked && !holds(view.examples, { kind: "like", of: view.image }) ? add : null}
           onFind={(q) => search({ ...ALL, collection: view.collection, q })}
         />
       )}
@@ -144,9 +126,22 @@ export function Library() {
           {t("bar.fresh")}
         </Button>
       )}
-      <DropZone said={t("search.drop")} onFiles={drop} />
+      <DropZone
+        targets={
+          ranked
+            ? [
+                { said: t("search.dropAnew"), onFiles: files },
+                { said: t("search.dropAdd"), onFiles: moreFiles },
+              ]
+            : [{ said: t("search.drop"), onFiles: moreFiles }]
+        }
+      />
     </>
   );
+}
+
+function placeOf({ examples }: View, dropped: string): number {
+  return examples.findIndex((one) => one.kind === "drop" && one.of === dropped);
 }
 
 /** Opening an image is a step to go back from; going on to the next one is not. */
@@ -177,7 +172,7 @@ function useOpening(go: ReturnType<typeof useView>["go"], view: View) {
 function useTitle(view: View) {
   const { t } = useTranslation();
   useEffect(() => {
-    const what = view.q || (isRanked(view) ? t("search.likeThis") : "");
+    const what = view.q || (isRanked(view) ? t("search.title") : "");
     document.title = what ? `${what} · pdray` : "pdray";
   }, [view, t]);
 }

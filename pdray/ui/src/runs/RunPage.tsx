@@ -1,4 +1,4 @@
-import { Button, Loader } from "@mantine/core";
+import { Button, Loader, VisuallyHidden } from "@mantine/core";
 import { IconArrowLeft, IconPhoto } from "@tabler/icons-react";
 import { useTranslation } from "react-i18next";
 import { Link } from "wouter";
@@ -32,7 +32,7 @@ export function RunPage({ id }: { id: string }) {
         >
           {t("runs.back")}
         </Button>
-        {run && <Whole run={run} />}
+        {run ? <Whole run={run} /> : <VisuallyHidden component="h1">{t("runs.past")}</VisuallyHidden>}
         {!run && error && <StateOf error={error} onAgain={() => void refetch()} />}
         {!run && !error && <Loader aria-label={t("state.loading")} />}
       </main>

@@ -10,10 +10,10 @@ import { queries } from "../api/queries";
 import { bytes } from "../detail/facts";
 import { useSaid } from "../i18n/useSaid";
 import { DropZone } from "../search/DropZone";
-import { ACCEPT } from "../search/formats";
+import { ACCEPT, isImage } from "../search/formats";
 import { ALL, writeView } from "../state/url";
 import styles from "./runs.module.css";
-import { batches, isImage, NOTHING, send, type Sent } from "./sending";
+import { batches, NOTHING, send, type Sent } from "./sending";
 
 /** Images of this device, sent to a collection. */
 export function Upload() {
@@ -159,7 +159,7 @@ export function Upload() {
           </Button>
         )}
       </div>
-      <DropZone said={t("upload.dropHere")} onFiles={add} />
+      <DropZone targets={[{ said: t("upload.dropHere"), onFiles: add }]} />
     </form>
   );
 }

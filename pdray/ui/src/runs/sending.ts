@@ -15,11 +15,6 @@ export const NOTHING: Sent = { done: 0, stored: 0, known: 0, refused: [], run: n
 
 const FILES = 24;
 const BYTES = 16_000_000; // of a request; a server takes 32 MB unless it is told otherwise
-const IMAGE = /\.(jpe?g|png|webp|gif|bmp|tiff?|avif|jp2|j2k|heic|heif)$/i;
-
-export function isImage(file: File): boolean {
-  return file.type.startsWith("image/") || IMAGE.test(file.name);
-}
 
 /** Cuts files into what one request carries; a file that is larger goes alone. */
 export function batches(files: readonly File[]): File[][] {

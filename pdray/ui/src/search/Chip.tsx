@@ -1,9 +1,10 @@
 import { IconX } from "@tabler/icons-react";
 import { useTranslation } from "react-i18next";
 
-import { useSource } from "../api/source";
 import { folderName } from "../filters/folders";
+import type { Example } from "../query/mix";
 import type { Chip as Part } from "../query/tokens";
+import { useLook } from "../state/examples";
 import styles from "./search.module.css";
 
 export function Chip({ part, onRemove }: { part: Part; onRemove: () => void }) {
@@ -22,24 +23,21 @@ export function Chip({ part, onRemove }: { part: Part; onRemove: () => void }) {
   );
 }
 
-/** The image that is looked for the like of. */
-export function ImageChip(props: {
-  url: string | null;
-  said: string;
-  minus: boolean;
-  onRemove: () => void;
-}) {
-  const { t } = useTranslation();
-  const source = useSource(props.url?.startsWith("blob:") ? null : props.url);
-  const shown = props.url?.startsWith("blob:") ? props.url : source;
+/** An image that is looked for the like of, or the unlike. */
+export function ExampleChip({ example, onRemove }: { example: Example; onRemove: () => void }) {
+  const { t, i18n } = useTranslation();
+  const { source, name } = useLook(example);
+  const minus = example.weight < 0;
+  const share = Math.abs(example.weight);
+  const said = t(minus ? "search.unlike" : "search.like", { name });
   return (
-    <span className={styles.chip} data-minus={props.minus || undefined}>
-      {shown && <img src={shown} alt="" />}
-      <span>
-        {props.minus && <b>{t("search.not")} </b>}
-        {props.said}
+    <span className={styles.chip} data-example data-minus={minus || undefined}>
+      {source && <img src={source} alt="" />}
+      <span title={said}>
+        {said}
+        {share !== 1 && <b> × {share.toLocaleString(i18n.language, { maximumSignificantDigits: 2 })}</b>}
       </span>
-      <Remove what={props.said} onRemove={props.onRemove} />
+      <Remove what={said} onRemove={onRemove} />
     </span>
   );
 }

@@ -13,30 +13,29 @@ import { useMemo, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 
 import { queries } from "../api/queries";
+import { EQUAL, type Example, joined, without } from "../query/mix";
 import { join, split } from "../query/tokens";
-import { readWeights } from "../query/weights";
 import { forgetQueries, pastQueries, rememberQuery } from "../state/history";
 import type { View } from "../state/url";
-import { Chip, ImageChip } from "./Chip";
+import { Chip, ExampleChip } from "./Chip";
 import { ACCEPT } from "./formats";
 import styles from "./search.module.css";
 import { past, proposed, type Suggestion } from "./suggest";
 
 interface Props {
   view: View;
-  /** What the image chip shows, where an image is looked for. */
-  example: { url: string | null; said: string } | null;
   onSearch: (changes: Partial<View>) => void;
-  onPick: (file: File) => void;
+  /** Images that join what is looked for. */
+  onPick: (files: File[]) => void;
 }
 
 const ICONS = { past: IconClock, field: IconFilter, value: IconTag };
 const ADDRESS = /^https?:\/\/\S+$/;
-const NO_IMAGE = { like: null, drop: null, web: null };
 
-/** The search box: words as text, conditions as chips, an image as a chip. */
-export function SearchBox({ view, example, onSearch, onPick }: Props) {
+/** The search box: words as text, conditions and images as chips. */
+export function SearchBox({ view, onSearch, onPick }: Props) {
   const { t } = useTranslation();
+  const { examples } = view;
   const parts = useMemo(() => split(view.q), [view.q]);
   const [words, setWords] = useState(parts.words);
   const [of, setOf] = useState(view.q);
@@ -56,8 +55,9 @@ export function SearchBox({ view, example, onSearch, onPick }: Props) {
     combobox.closeDropdown();
     if (ADDRESS.test(text.trim())) {
       // An address alone is that of an image to look for the like of.
+      const web: Example = { kind: "web", of: text.trim(), weight: 1 };
       setWords("");
-      onSearch({ q: join("", chips), web: text.trim(), like: null, drop: null });
+      onSearch({ q: join("", chips), examples: joined(examples, [web]).examples });
       return;
     }
     const q = join(text, chips);
@@ -80,8 +80,8 @@ export function SearchBox({ view, example, onSearch, onPick }: Props) {
     const chips = suggestion.chip ? [...parts.chips, ...split(suggestion.chip).chips] : parts.chips;
     search(suggestion.words, chips);
   };
-  const without = (at: number) => search(words, parts.chips.filter((_, index) => index !== at));
-  const nothing = !words && parts.chips.length === 0 && !example;
+  const drop = (at: number) => search(words, parts.chips.filter((_, index) => index !== at));
+  const nothing = !words && parts.chips.length === 0 && examples.length === 0;
 
   return (
     <Combobox
@@ -114,15 +114,15 @@ export function SearchBox({ view, example, onSearch, onPick }: Props) {
         >
           <IconSearch className={styles.glass} size={19} stroke={1.8} aria-hidden />
           <div className={styles.inside}>
-            {example && (
-              <ImageChip
-                {...example}
-                minus={readWeights(view.weights).image < 0}
-                onRemove={() => onSearch({ ...NO_IMAGE, weights: null })}
+            {examples.map((example, at) => (
+              <ExampleChip
+                key={`${example.kind} ${example.of}`}
+                example={example}
+                onRemove={() => onSearch(without(examples, at))}
               />
-            )}
+            ))}
             {parts.chips.map((part, at) => (
-              <Chip key={`${part.raw} ${at}`} part={part} onRemove={() => without(at)} />
+              <Chip key={`${part.raw} ${at}`} part={part} onRemove={() => drop(at)} />
             ))}
             <Combobox.EventsTarget withAriaAttributes withExpandedAttribute autoComplete="off">
               <input
@@ -149,8 +149,8 @@ export function SearchBox({ view, example, onSearch, onPick }: Props) {
                 onBlur={() => combobox.closeDropdown()}
                 onKeyDown={(event) => {
                   if (event.key === "Backspace" && words === "") {
-                    if (parts.chips.length > 0) without(parts.chips.length - 1);
-                    else if (example) onSearch({ ...NO_IMAGE, weights: null });
+                    if (parts.chips.length > 0) drop(parts.chips.length - 1);
+                    else if (examples.length > 0) onSearch(without(examples, examples.length - 1));
                   } else if (event.key === "Escape") {
                     if (combobox.dropdownOpened) combobox.closeDropdown();
                     else event.currentTarget.blur();
@@ -169,7 +169,7 @@ export function SearchBox({ view, example, onSearch, onPick }: Props) {
                 aria-label={t("search.clear")}
                 onClick={() => {
                   setWords("");
-                  onSearch({ q: "", ...NO_IMAGE, weights: null, sort: null });
+                  onSearch({ q: "", examples: [], weights: EQUAL, sort: null });
                   input.current?.focus();
                 }}
               >
@@ -177,13 +177,13 @@ export function SearchBox({ view, example, onSearch, onPick }: Props) {
               </ActionIcon>
             </Tooltip>
           )}
-          <Tooltip label={t("search.image")} openDelay={400}>
+          <Tooltip label={t(nothing ? "search.byImage" : "search.addImage")} openDelay={400}>
             <ActionIcon
               variant="subtle"
               color="gray"
               radius="xl"
               size={34}
-              aria-label={t("search.image")}
+              aria-label={t(nothing ? "search.byImage" : "search.addImage")}
               onClick={() => files.current?.click()}
             >
               <IconPhotoPlus size={20} stroke={1.7} aria-hidden />
@@ -192,13 +192,14 @@ export function SearchBox({ view, example, onSearch, onPick }: Props) {
           <input
             ref={files}
             type="file"
+            multiple
             accept={ACCEPT}
             hidden
             aria-hidden
             tabIndex={-1}
             onChange={(event) => {
-              const file = event.currentTarget.files?.[0];
-              if (file) onPick(file);
+              const picked = [...(event.currentTarget.files ?? [])];
+              if (picked.length > 0) onPick(picked);
               event.currentTarget.value = "";
             }}
           />

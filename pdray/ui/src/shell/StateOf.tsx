@@ -15,14 +15,16 @@ interface Props {
   acts?: ReactNode;
   /** Whether it is said to who can't see it. */
   live?: "status" | "alert";
+  /** Where it is all that its page says. */
+  heading?: "h1" | "h2";
 }
 
 /** A state of the page in place of what would be there: a picture, a sentence, what to do. */
-export function State({ icon, title, children, acts, live }: Props) {
+export function State({ icon, title, children, acts, live, heading: Heading = "h2" }: Props) {
   return (
     <div className={styles.state} role={live}>
       {icon}
-      <h2>{title}</h2>
+      <Heading>{title}</Heading>
       {typeof children === "string" ? <p>{children}</p> : children}
       {acts && <div className={styles.acts}>{acts}</div>}
     </div>
@@ -35,9 +37,11 @@ interface Wrong {
   onAgain: () => void;
   /** Where another question may do: back to one that can be answered. */
   onReset?: () => void;
+  /** Goes on without an image that isn't here. */
+  onWithout?: ((id: string) => void) | undefined;
 }
 
-export function StateOf({ error, onAgain, onReset }: Wrong) {
+export function StateOf({ error, onAgain, onReset, onWithout }: Wrong) {
   const { t } = useTranslation();
   const said = useSaid();
   const look = { size: 44, stroke: 1.3, "aria-hidden": true } as const;
@@ -60,7 +64,21 @@ export function StateOf({ error, onAgain, onReset }: Wrong) {
   }
   if (error instanceof GoneImage) {
     return (
-      <State icon={<IconPhotoOff {...look} />} title={t("state.gone")} acts={reset} live="alert">
+      <State
+        icon={<IconPhotoOff {...look} />}
+        title={t("state.gone")}
+        acts={
+          <>
+            {onWithout && (
+              <Button variant="default" onClick={() => onWithout(error.id)}>
+                {t("state.without")}
+              </Button>
+            )}
+            {reset}
+          </>
+        }
+        live="alert"
+      >
         {t("state.goneMore")}
       </State>
     );

@@ -13,7 +13,11 @@ export interface Dropped {
 }
 
 /** The address names an image that was dropped on another machine, or long ago. */
-export class GoneImage extends Error {}
+export class GoneImage extends Error {
+  constructor(readonly id: string) {
+    super();
+  }
+}
 
 const here = new Map<string, Dropped>(); // where storage is turned off, until the page closes
 

@@ -1,12 +1,10 @@
-import { useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useState } from "react";
-import { useTranslation } from "react-i18next";
 
+import type { Schemas } from "../api/client";
 import { onReturn } from "../api/connection";
-import { queries } from "../api/queries";
 import { Feed } from "../grid/feed";
 import { browsing, searching } from "../grid/reading";
-import { readWeights } from "../query/weights";
+import { countSame } from "../query/mix";
 import { findDropped, GoneImage } from "./dropped";
 import { ALL, isRanked, type View } from "./url";
 
@@ -25,8 +23,8 @@ export class NamedFeed extends Feed {
 
 /** What a view shows. Coming back to one that was just left finds it as it was. */
 export function useFeed(view: View): NamedFeed {
-  const { q, like, drop, web, weights, sort, collection } = view;
-  const name = JSON.stringify([q, like, drop, web, weights, sort, collection]);
+  const { q, examples, weights, sort, collection } = view;
+  const name = JSON.stringify([q, examples, weights, sort, collection]);
   const [again, setAgain] = useState(0);
   useEffect(() => onReturn(() => setAgain((count) => count + 1)), []);
   useEffect(() => {
@@ -40,75 +38,46 @@ export function useFeed(view: View): NamedFeed {
     const feed =
       known && !failed
         ? known
-        : new NamedFeed(name, readingOf({ ...ALL, q, like, drop, web, weights, sort, collection }));
+        : new NamedFeed(name, readingOf({ ...ALL, q, examples, weights, sort, collection }));
     feeds.set(name, feed);
     for (const [old, gone] of [...feeds].slice(0, -KEPT)) {
       gone.close();
       feeds.delete(old);
     }
     return feed;
-  }, [name, q, like, drop, web, weights, sort, collection]);
+  }, [name, q, examples, weights, sort, collection]);
 }
 
 function readingOf(view: View) {
   return isRanked(view) ? searching((more) => bodyOf(view, more)) : browsing(view);
 }
 
-/** The view as the API is asked for it: JSON, or a form where an image goes with it. `more` is what
+/** The view as the API is asked for it: JSON, or a form where images go with it. `more` is what
  * else is asked. Throws GoneImage. */
 export async function bodyOf(view: View, more: Record<string, string | number> = {}) {
-  const { q, like, drop, web, weights, sort, collection } = view;
+  const { q, examples, weights, sort, collection } = view;
   const asked: Record<string, unknown> = { ...more };
+  const files: Blob[] = [];
+  const mix: Partial<Schemas["MixPart"]>[] = [];
+  for (const { kind, of, weight } of examples) {
+    if (kind === "like") mix.push({ image_id: of, weight });
+    else if (kind === "web") mix.push({ image_url: of, weight });
+    else {
+      const found = await findDropped(of);
+      if (!found) throw new GoneImage(of);
+      mix.push({ upload: files.push(found.blob) - 1, weight });
+    }
+  }
   if (q) asked.text = q;
-  if (like) asked.image_id = like;
-  if (web) asked.image_url = web;
-  if (weights) asked.weights = readWeights(weights);
+  if (mix.length > 0) asked.mix = mix;
+  if (!countSame([], weights)) asked.weights = weights;
   if (sort) asked.sort = sort;
   if (collection) asked.collection = collection;
-  if (!drop) return asked;
-  const found = await findDropped(drop);
-  if (!found) throw new GoneImage();
+  if (files.length === 0) return asked;
   const form = new FormData();
   for (const [name, value] of Object.entries(asked)) {
     form.append(name, typeof value === "object" ? JSON.stringify(value) : String(value));
   }
-  form.append("image", found.blob, "image");
+  for (const file of files) form.append("image", file, "image");
   return form;
-}
-
-/** What the search box shows for the image that is looked for. */
-export function useExample(view: View): { url: string | null; said: string } | null {
-  const { t } = useTranslation();
-  const { data: liked } = useQuery({ ...queries.image(view.like ?? ""), enabled: view.like !== null });
-  const [dropped, setDropped] = useState<{ id: string; url: string; name: string } | null>(null);
-  useEffect(() => {
-    const id = view.drop;
-    if (!id) return;
-    let url: string | null = null;
-    let alive = true;
-    void findDropped(id).then((found) => {
-      if (!found || !alive) return;
-      url = URL.createObjectURL(found.blob);
-      setDropped({ id, url, name: found.name });
-    });
-    return () => {
-      alive = false;
-      if (url) URL.revokeObjectURL(url);
-    };
-  }, [view.drop]);
-  if (view.web) return { url: null, said: webName(view.web) };
-  if (view.like) return { url: liked?.thumbnail ?? null, said: t("search.likeThis") };
-  if (view.drop) {
-    const known = dropped?.id === view.drop ? dropped : null;
-    return { url: known?.url ?? null, said: known?.name || t("search.yourImage") };
-  }
-  return null;
-}
-
-function webName(url: string): string {
-  try {
-    return new URL(url).host;
-  } catch {
-    return url;
-  }
 }

@@ -2,45 +2,28 @@ import { useCallback, useMemo } from "react";
 import { useLocation } from "wouter";
 import { useLocationProperty } from "wouter/use-browser-location";
 
+import { type Example, readMix, type Weights, writeWeights } from "../query/mix";
 import { hasWords } from "../query/tokens";
 
 /** What the address says: everything that makes a view the same when it is shared. */
 export interface View {
   /** The query, in the query language. */
   q: string;
-  /** An image of the catalog to look for the like of. */
-  like: string | null;
-  /** A dropped image, by the name that this browser keeps it under. */
-  drop: string | null;
-  /** The address of an image on the web, which the server looks up. */
-  web: string | null;
-  /** How much the parts count (query/weights.ts). */
-  weights: string | null;
+  /** Images to look for the like of. */
+  examples: readonly Example[];
+  /** How much the words count beside them. */
+  weights: Weights;
   sort: string | null;
   collection: string | null;
   /** The image that is open. */
   image: string | null;
 }
 
-const NAMES: Record<keyof View, string> = {
-  q: "q",
-  like: "like",
-  drop: "drop",
-  web: "web",
-  weights: "w",
-  sort: "sort",
-  collection: "in",
-  image: "image",
-};
-
 export function readView(search: string): View {
   const found = new URLSearchParams(search);
   return {
     q: found.get("q") ?? "",
-    like: found.get("like"),
-    drop: found.get("drop"),
-    web: found.get("web"),
-    weights: found.get("w"),
+    ...readMix(found),
     sort: found.get("sort"),
     collection: found.get("in"),
     image: found.get("image"),
@@ -51,18 +34,22 @@ export function readView(search: string): View {
 export const ALL: View = readView("");
 
 /** Whether hits are in the order of a match, rather than only fulfil conditions. */
-export function isRanked({ q, like, drop, web }: View): boolean {
-  return like !== null || drop !== null || web !== null || hasWords(q);
+export function isRanked({ q, examples }: View): boolean {
+  return examples.length > 0 || hasWords(q);
 }
 
 export function writeView(view: View): string {
-  const parts = new URLSearchParams();
-  for (const key of Object.keys(NAMES) as (keyof View)[]) {
-    const value = view[key];
-    if (value) parts.set(NAMES[key], value);
-  }
-  const text = parts.toString();
-  return text ? `/?${text}` : "/";
+  const { q, examples, weights, sort, collection, image } = view;
+  const named: [string, string | null][] = [
+    ["q", q],
+    ...examples.map((one): [string, string] => [one.kind, one.of]),
+    ["w", writeWeights(examples, weights)],
+    ["sort", sort],
+    ["in", collection],
+    ["image", image],
+  ];
+  const given = named.filter((one): one is [string, string] => Boolean(one[1]));
+  return given.length > 0 ? `/?${new URLSearchParams(given)}` : "/";
 }
 
 export function useView(): {
