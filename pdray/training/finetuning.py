@@ -128,6 +128,7 @@ class Tuner:
     ) -> None:
         self._spec, self._pairs, self._tuning, self._limits = spec, pairs, tuning, limits
         self._device = torch.device(choose_device(device))
+        self._bf16 = choose(str(self._device)).precision == "bf16"
         self._folder = folder_of(spec)
         model = CLIPModel.from_pretrained(self._folder, dtype=torch.float32)
         if self._device.type == "cpu":
@@ -245,8 +246,9 @@ class Tuner:
         return functional.normalize(features.float(), dim=-1)
 
     def _precision(self) -> AbstractContextManager[object]:
-        fast = choose(str(self._device)).precision == "bf16"
-        return torch.autocast(self._device.type, torch.bfloat16) if fast else nullcontext()
+        if not self._bf16:
+            return nullcontext()
+        return torch.autocast(self._device.type, torch.bfloat16)
 
     def _judge(self) -> Judged:
         found = [self._recall(held) for _, held in self._pairs]
