@@ -110,6 +110,14 @@ def test_captions_are_read_from_lines(tmp_path: Path) -> None:
     assert read_captions(file, Path("/elsewhere"), limit=1).images == [Path("/elsewhere/a.jpg")]
 
 
+def test_a_line_ends_where_json_lines_end_and_nowhere_else(tmp_path: Path) -> None:
+    file = tmp_path / "captions.jsonl"
+    said = ["one\u2028two", "three\x85four"]
+    lines = [json.dumps({"file": "a.jpg", "caption": one}, ensure_ascii=False) for one in said]
+    file.write_text("\ufeff" + "\r\n".join(lines), "utf-8")
+    assert read_captions(file).texts == said
+
+
 def test_captions_are_read_from_a_split_in_karpathys_form(tmp_path: Path) -> None:
     images = [
         {
@@ -135,10 +143,15 @@ def test_captions_are_read_from_a_split_in_karpathys_form(tmp_path: Path) -> Non
         ("a.jsonl", '{"file": "a.jpg"}', "Line 1 of"),
         ("a.jsonl", '{"file": 3, "caption": "x"}', "Line 1 of"),
         ("a.jsonl", '{"file": "a.jpg", "caption": "  "}', "Line 1 of"),
+        ("a.jsonl", '{"file": "a.jpg", "captions": []}', "Line 1 of"),
+        ("a.jsonl", '{"file": "a.jpg", "caption": "\\ud800"}', "Line 1 of"),
+        ("a.jsonl", '{"file": "a\\u0000.jpg", "caption": "x"}', "Line 1 of"),
         ("a.jsonl", "[]", "Line 1 of"),
         ("a.jsonl", "", "has no captions"),
         ("a.json", "{}", 'no JSON with "images"'),
+        ("a.json", '{"images": 3}', 'no JSON with "images"'),
         ("a.json", '{"images": [{"sentences": []}]}', "Image 1 of"),
+        ("a.json", '{"images": [{"filename": "a.jpg", "sentences": []}]}', "Image 1 of"),
         ("a.json", '{"images": [3]}', "Image 1 of"),
     ],
 )
