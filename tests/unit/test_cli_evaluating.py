@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ import pytest
 from PIL import Image
 
 from pdray.catalog.catalog import Catalog
+from pdray.index.points import Point
+from pdray.index.protocol import Index
 from pdray.ingest.project import Projector
 from pdray.ingest.target import index_target
 from pdray.models.resolve import resolve
 from pdray.samples.collection import write_collection
 from pdray.samples.scene import scenes as drawn
 from tests.command import Done, environment, forked
-from tests.served import Made, settings_of
+from tests.served import Made, copied, settings_of
 
 COUNT, SEED = 40, 12
 
@@ -177,16 +180,62 @@ def test_the_class_that_another_is_taken_for_is_named(scenes: Path, tmp_path: Pa
     assert re.search(rf"{first} ground +\d+ +0\.\d+ +{second} ground +\d", evaluated(*call).out)
 
 
-def test_an_index_is_held_against_an_exact_search(made: Made) -> None:
-    projector = Projector.open(
-        Catalog.open(str(made.workspace)), index_target(settings_of(made)), resolve("builtin")
-    )
+@pytest.fixture
+def projected(made: Made, tmp_path: Path) -> Made:
+    """A workspace of one's own, with its index."""
+    mine = copied(made, tmp_path)
+    with_index(mine, lambda index: None)
+    return mine
+
+
+def with_index(made: Made, change: Callable[[Index], None]) -> None:
+    """Brings the index up, then lets `change` at it behind the catalog's back."""
+    catalog = Catalog.open(str(made.workspace))
+    projector = Projector.open(catalog, index_target(settings_of(made)), resolve("builtin"))
     projector.catch_up("default")
+    change(projector.index)
     projector.close()
-    found = evaluated("index", "-w", made.workspace, "--queries", 5, "--json").document
-    assert (found["images"], found["queries"]) == (made.count, 5)
+
+
+def test_an_index_is_held_against_the_catalogs_vectors(projected: Made) -> None:
+    done = evaluated("index", "-w", projected.workspace, "--queries", 5, "--json")
+    found = done.document
+    assert (found["images"], found["points"], found["queries"]) == (
+        projected.count, projected.count, 5,
+    )  # fmt: skip
     assert [one["recall"] for one in found["lines"]] == [1.0] * 5
     left = [one["images"] for one in found["lines"]]
-    assert left[0] == made.count
+    assert left[0] == projected.count
     assert left == sorted(left, reverse=True)
-    assert left[1] < 0.7 * made.count
+    assert left[1] < 0.7 * projected.count
+    assert "Note" not in done.err
+    assert "1.0000" in evaluated("index", "-w", projected.workspace, "--queries", 5).out
+
+
+def test_what_the_index_has_lost_is_missed(projected: Made) -> None:
+    """An exact search of the index itself would find nothing wrong."""
+    with_index(
+        projected, lambda index: index.delete([id for id, _ in index.scroll("default")][::2])
+    )
+    found = evaluated("index", "-w", projected.workspace, "--seed", 3, "--json").document
+    assert (found["images"], found["queries"]) == (projected.count, projected.count)
+    assert found["points"] == projected.count // 2
+    # Half are there. The others' places go to images that are farther away.
+    assert 0.3 < found["lines"][0]["recall"] < 0.7
+    done = evaluated("index", "-w", projected.workspace)
+    assert f"holds {projected.count // 2} of {projected.count} images" in done.err
+
+
+def test_vectors_that_are_not_the_catalogs_are_missed(projected: Made) -> None:
+    """As after a fault: all points are there, each at another's place."""
+
+    def move(index: Index) -> None:
+        stored = index.retrieve([id for id, _ in index.scroll("default")], with_vectors=True)
+        for one, other in zip(stored, stored[1:] + stored[:1], strict=True):
+            assert other.vector is not None
+            index.upsert([Point(one.id, other.vector, one.payload)])
+
+    with_index(projected, move)
+    found = evaluated("index", "-w", projected.workspace, "--json").document
+    assert found["points"] == found["images"]
+    assert found["lines"][0]["recall"] < 0.7

@@ -73,13 +73,14 @@ def classes(
 
 def index(
     queries: Annotated[int, typer.Option("--queries", min=1, help="How many to ask.")] = 200,
+    seed: Seed = 0,
     workspace: Workspace = None,
     collection: Collection = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """What the index misses beside an exact search, under ever narrower filters."""
+    """What the index misses of the catalog's neighbours, under ever narrower filters."""
     from pdray.cli.evaluating_index import run_index
 
     flags = {"workspace": workspace, "collection": collection, "config": config}
-    run_index(flags, queries, as_json)
+    run_index(flags, queries, seed, as_json)
