@@ -95,7 +95,7 @@ def _tell(lines: Sequence[dict[str, Any]]) -> None:
     rows = table(lines[0]["asked"], *(f">{_SHOWN[name]}" for name in lines[0]["figures"]))
     for line in lines:
         cells = (
-            f"{one['mean']:.3f}\n[dim]{one['low']:.2f}–{one['high']:.2f}[/]"
+            f"{one['mean']:.3f}\n[dim]{one['low']:.3f}–{one['high']:.3f}[/]"
             for one in line["figures"].values()
         )
         rows.add_row(f"{escape(_short(line['model']))} {line['precision']}", *cells)

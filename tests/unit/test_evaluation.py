@@ -135,6 +135,18 @@ def test_chance_is_not_taken_for_a_difference_and_a_difference_not_for_chance() 
     assert 0 < found.low < found.mean < found.high
 
 
+def test_where_there_is_no_difference_every_p_is_as_likely() -> None:
+    rng = np.random.default_rng(6)
+    groups = np.repeat(np.arange(20), 3)
+    found = []
+    for trial in range(200):
+        # Three queries of an image move together: singly they would seem three times as many.
+        apart = np.repeat(rng.standard_normal(20), 3)
+        found.append(difference(np.zeros(60), apart, groups, trial).p)
+    for share in (0.1, 0.25, 0.5, 0.75, 0.9):
+        assert np.mean(np.array(found) <= share) == pytest.approx(share, abs=0.1)
+
+
 def test_what_is_the_same_differs_by_nothing() -> None:
     values = np.array([0.0, 1.0, 1.0])
     found = difference(values, values, np.arange(3))
