@@ -1,17 +1,19 @@
 """`pdray eval captions` and `classes`."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from pdray.cli.output import console, print_json, stderr, table
+from pdray.cli.evaluating_images import Pictures
+from pdray.cli.evaluating_report import Confused, Measured, Report
+from pdray.cli.modelling import PRECISIONS, chosen
+from pdray.cli.output import stderr
 from pdray.errors import UsageError
 from pdray.evaluation.reading import Captioned, Classified, read_captions, read_classes
 from pdray.models.resolve import resolve
-from pdray.records import ModelSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,106 +22,73 @@ if TYPE_CHECKING:
     from pdray.models.encoder import DualEncoder
 
     Vectors = NDArray[np.float32]
-    Values = NDArray[np.float64]
-
-_TOGETHER = 256  # images that are decoded before they are embedded
-_NAMED = 3
-_SURE = 0.05  # of p
-_SHOWN = {
-    "recall_at_1": "R@1",
-    "recall_at_5": "R@5",
-    "recall_at_10": "R@10",
-    "reciprocal_rank": "MRR",
-    "ndcg_at_10": "nDCG@10",
-    "top_1": "top 1",
-    "top_5": "top 5",
-}
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
-    """One model in one number format: its figures query by query, and the image of each query."""
+class Models:
+    """Which models are asked, each in which number formats (by commas), and where they run."""
 
-    model: str
-    precision: str
-    figures: "dict[str, dict[str, Values]]"  # by what is asked for, then by figure
-    groups: "dict[str, NDArray[np.int64]]"
+    names: Sequence[str]
+    precisions: str
+    device: str
+    threads: int | None
+
+    def encoders(self) -> "Iterator[DualEncoder]":
+        """One after the other, so that memory holds one. What is no model or number format is
+        said before the first is loaded.
+        """
+        from pdray.models.encoder import DualEncoder
+
+        precisions = chosen(self.precisions, ("auto", *PRECISIONS))
+        for spec in [resolve(name) for name in self.names]:
+            for one in precisions:
+                with stderr.status(f"Embedding by {escape(spec.name)} in {one}"):
+                    yield DualEncoder(spec, device=self.device, precision=one, threads=self.threads)
 
 
 def run_captions(
     file: Path,
-    names: Sequence[str],
     images: Path | None,
     split: str | None,
     limit: int | None,
-    precisions: Sequence[str],
-    device: str,
-    threads: int | None,
-    plot: Path | None,
-    as_json: bool,
+    models: Models,
+    report: Report,
 ) -> None:
     """The command `eval captions`."""
     read = read_captions(file, images, split, limit)
-    data, missing = _bytes_of(read.images)
-    read = _without(read, missing)
-    found = [
-        _retrieval(read, encoder, pixels)
-        for encoder, pixels in _encoders(names, precisions, device, threads, data)
-    ]
-    about = {"images": len(data), "texts": len(read.texts), "missing": len(missing)}
-    _told(found, about, plot, as_json)
+    pictures, found, left = Pictures(read.images), [], read
+    for encoder in models.encoders():
+        vectors = pictures.embed(encoder)
+        left = _captioned(read, pictures.kept)
+        found.append(_retrieval(left, encoder, vectors))
+    about = {"images": len(left.images), "texts": len(left.texts), "missing": pictures.missing}
+    report.tell(found, about)
 
 
 def run_classes(
-    folder: Path,
-    names: Sequence[str],
-    templates: Sequence[str],
-    limit: int | None,
-    precisions: Sequence[str],
-    device: str,
-    threads: int | None,
-    plot: Path | None,
-    as_json: bool,
+    folder: Path, templates: Sequence[str], limit: int | None, models: Models, report: Report
 ) -> None:
     """The command `eval classes`."""
     for template in templates:
         if "{}" not in template:
             raise UsageError(f"The template {template!r} has no {{}} where the class goes: add it.")
     read = read_classes(folder, limit)
-    data, missing = _bytes_of(read.images)
-    kept = [at for at in range(len(read.images)) if at not in missing]
-    read = Classified(
-        read.classes, [read.images[at] for at in kept], [read.label[at] for at in kept]
-    )
-    found = [
-        _zero_shot(read, encoder, pixels, templates)
-        for encoder, pixels in _encoders(names, precisions, device, threads, data)
-    ]
-    about = {"images": len(data), "classes": len(read.classes), "missing": len(missing)}
-    _told(found, about, plot, as_json)
+    pictures, found = Pictures(read.images), []
+    for encoder in models.encoders():
+        vectors = pictures.embed(encoder)
+        left = Classified(
+            read.classes,
+            [read.images[at] for at in pictures.kept],
+            [read.label[at] for at in pictures.kept],
+        )
+        found.append(_zero_shot(left, encoder, vectors, templates))
+    about = {
+        "images": len(pictures.kept), "classes": len(read.classes), "missing": pictures.missing
+    }  # fmt: skip
+    report.tell(found, about)
 
 
-def _bytes_of(paths: Sequence[Path]) -> tuple[list[bytes], set[int]]:
-    """The images that can be read, and the numbers of the others, which are told."""
-    data: list[bytes] = []
-    missing: dict[int, str] = {}
-    for number, path in enumerate(paths):
-        try:
-            data.append(path.read_bytes())
-        except OSError as error:
-            missing[number] = f"{path}: {error.strerror or error}"
-    if not data:
-        first = next(iter(missing.values()))
-        raise UsageError(f"None of {len(paths)} images can be read ({first}): name their folder.")
-    for reason in list(missing.values())[:_NAMED]:
-        stderr.print(f"[yellow]Note:[/] {escape(reason)}")
-    if len(missing) > _NAMED:
-        stderr.print(f"[yellow]Note:[/] {len(missing)} images are missing.")
-    return data, set(missing)
-
-
-def _without(read: Captioned, missing: set[int]) -> Captioned:
-    kept = [at for at in range(len(read.images)) if at not in missing]
+def _captioned(read: Captioned, kept: Sequence[int]) -> Captioned:
     number = {old: new for new, old in enumerate(kept)}
     texts = [at for at, image in enumerate(read.of) if image in number]
     return Captioned(
@@ -127,43 +96,6 @@ def _without(read: Captioned, missing: set[int]) -> Captioned:
         [read.texts[at] for at in texts],
         [number[read.of[at]] for at in texts],
     )
-
-
-def _encoders(
-    names: Sequence[str],
-    precisions: Sequence[str],
-    device: str,
-    threads: int | None,
-    data: Sequence[bytes],
-) -> "Iterator[tuple[DualEncoder, Vectors]]":
-    """Each model in each precision, and its vectors of the images."""
-    from pdray.models.encoder import DualEncoder
-
-    for spec in [resolve(name) for name in names]:
-        for precision in precisions:
-            with stderr.status(f"Embedding by {escape(spec.name)} in {precision.strip()}"):
-                encoder = DualEncoder(
-                    spec, device=device, precision=precision.strip(), threads=threads
-                )
-                yield encoder, _embedded(encoder, spec, data)
-
-
-def _embedded(encoder: "DualEncoder", spec: ModelSpec, data: Sequence[bytes]) -> "Vectors":
-    import numpy as np
-
-    from pdray.images.errors import ImageError
-    from pdray.images.examine import decode_pixels
-
-    parts = []
-    for start in range(0, len(data), _TOGETHER):
-        try:
-            some = [
-                decode_pixels(one, spec.preprocessing) for one in data[start : start + _TOGETHER]
-            ]
-        except ImageError as error:
-            raise UsageError(f"An image can't be decoded: {error.reason} Take it out.") from error
-        parts.append(encoder.encode_pixels(np.stack(some)))
-    return np.concatenate(parts)
 
 
 def _retrieval(read: Captioned, encoder: "DualEncoder", images: "Vectors") -> Measured:
@@ -203,85 +135,33 @@ def _zero_shot(
     if len(read.classes) > 5:
         found["top_5"] = (rank < 5).astype(np.float64)
     groups = {"zero-shot": np.arange(len(label))}
-    return Measured(encoder.spec.name, encoder.precision.precision, {"zero-shot": found}, groups)
+    confused = _confused(read.classes, label, scores, rank)
+    return Measured(
+        encoder.spec.name, encoder.precision.precision, {"zero-shot": found}, groups, confused
+    )
 
 
-def _told(
-    found: Sequence[Measured], about: dict[str, int], plot: Path | None, as_json: bool
-) -> None:
-    lines = [line for one in found for line in _estimates(one)]
-    pairs = [line for one in found[1:] for line in _differences(found[0], one)]
-    if plot is not None:
-        from pdray.cli.plotting import intervals
+def _confused(
+    classes: Sequence[str],
+    label: "NDArray[np.int64]",
+    scores: "Vectors",
+    rank: "NDArray[np.int64]",
+) -> list[Confused]:
+    """Each class that has images: `label` (n,) is theirs, `scores` (n, classes), `rank` (n,) of the
+    right class from 0.
+    """
+    import numpy as np
 
-        intervals(plot, lines)
-    if as_json:
-        print_json({**about, "measured": lines, "differences": pairs})
-        return
-    for asked in dict.fromkeys(line["asked"] for line in lines):
-        _tell([line for line in lines if line["asked"] == asked])
-    said = ", ".join(f"{number} {name}" for name, number in about.items() if number)
-    console.print(f"[dim]{said}; 95% intervals by bootstrap over images.[/]")
-    for asked in dict.fromkeys((pair["second"], pair["asked"]) for pair in pairs):
-        _tell_pairs([pair for pair in pairs if (pair["second"], pair["asked"]) == asked])
-    if plot is not None:
-        console.print(f"The plot is in {escape(str(plot))}.")
-
-
-def _tell(lines: Sequence[dict[str, Any]]) -> None:
-    rows = table(lines[0]["asked"], *(f">{_SHOWN[name]}" for name in lines[0]["figures"]))
-    for line in lines:
-        cells = (
-            f"{one['mean']:.3f}\n[dim]{one['low']:.2f}–{one['high']:.2f}[/]"
-            for one in line["figures"].values()
-        )
-        rows.add_row(f"{escape(_short(line['model']))} {line['precision']}", *cells)
-    console.print(rows)
-
-
-def _tell_pairs(pairs: Sequence[dict[str, Any]]) -> None:
-    names = [escape(_short(pairs[0][name])) for name in ("second", "first")]
-    console.print(f"{names[0]} less {names[1]}, {pairs[0]['asked']}:")
-    rows = table("", ">difference", ">95%", ">p", "")
-    for pair in pairs:
-        better = "better" if pair["mean"] > 0 else "worse"
-        rows.add_row(
-            _SHOWN[pair["figure"]],
-            f"{pair['mean']:+.3f}",
-            f"{pair['low']:+.3f} to {pair['high']:+.3f}",
-            f"{pair['p']:.4f}",
-            better if pair["p"] < _SURE else "not to be told apart",
-        )
-    console.print(rows)
-
-
-def _short(model: str) -> str:
-    return model.rstrip("/").rsplit("/", 1)[-1]
-
-
-def _estimates(one: Measured) -> Iterator[dict[str, Any]]:
-    from pdray.evaluation.intervals import estimate
-
-    for asked, figures in one.figures.items():
-        said = {k: asdict(estimate(v, one.groups[asked])) for k, v in figures.items()}
-        yield {
-            "asked": asked,
-            "model": one.model,
-            "precision": one.precision,
-            "queries": len(one.groups[asked]),
-            "figures": said,
-        }
-
-
-def _differences(first: Measured, second: Measured) -> Iterator[dict[str, Any]]:
-    from pdray.evaluation.intervals import difference
-
-    names = [f"{one.model} {one.precision}" for one in (first, second)]
-    for asked, figures in first.figures.items():
-        for name in figures:
-            before, after = figures[name], second.figures[asked][name]
-            apart = difference(before, after, first.groups[asked])
-            yield {
-                "asked": asked, "figure": name, "first": names[0], "second": names[1],
-                **asdict(apart),
-            }  # fmt: skip
+    others = scores.copy()
+    others[np.arange(len(label)), label] = -np.inf
+    first = others.argmax(axis=1)
+    found = []
+    for number, name in enumerate(classes):
+        mine = label == number
+        if mine.any():
+            wrong = np.bincount(first[mine & (rank > 0)], minlength=len(classes))
+            most = int(wrong.argmax())
+            taken = classes[most] if wrong[most] else None
+            right = float((rank[mine] == 0).mean())
+            found.append(Confused(name, int(mine.sum()), right, taken, int(wrong[most])))
+    return found

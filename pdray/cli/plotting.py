@@ -62,7 +62,7 @@ def scatter(target: Path, found: list[dict[str, Any]]) -> None:
 
 def intervals(target: Path, lines: list[dict[str, Any]]) -> None:
     """A row a figure of each line, as `pdray eval` tells them: the mean as a dot, its interval as
-    a bar, from 0 to 1."""
+    a bar with ends, from 0 to 1."""
     rows = [(line, name, one) for line in lines for name, one in line["figures"].items()]
     high, left = 24, 380
     height = _EDGE + high * len(rows) + 50
@@ -82,7 +82,10 @@ def intervals(target: Path, lines: list[dict[str, Any]]) -> None:
         model = line["model"].rstrip("/").rsplit("/", 1)[-1][:20]
         label = f"{line['asked']}, {model} {line['precision']}, {name.replace('_', ' ')}"
         draw.text((left - 12, y), label, fill=_INK, font=font, anchor="rm")
-        draw.rectangle((across(one["low"]), y - 3, across(one["high"]), y + 3), fill=_PALE)
+        # With ends that are higher than the dot: most intervals are hardly wider than it.
+        draw.line((across(one["low"]), y, across(one["high"]), y), fill=colour, width=2)
+        for end in (across(one["low"]), across(one["high"])):
+            draw.line((end, y - 6, end, y + 6), fill=colour, width=2)
         x = across(one["mean"])
-        draw.ellipse((x - 5, y - 5, x + 5, y + 5), fill=colour)
+        draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill=colour)
     picture.save(target)

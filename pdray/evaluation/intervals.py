@@ -34,7 +34,8 @@ class Difference:
 
 def estimate(values: Values, groups: Groups, seed: int = 0) -> Estimate:
     """The mean of `values` (n,) with a percentile bootstrap (Efron 1979, "Bootstrap methods")
-    that draws whole groups: `groups` (n,) names each value's image.
+    that draws whole groups: `groups` (n,) names each value's image. Values that are all the same
+    give an interval without width: of what was never seen a bootstrap knows nothing.
     """
     sums, counts = _by_group(values, groups)
     rng = np.random.default_rng(seed)

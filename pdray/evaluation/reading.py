@@ -8,7 +8,9 @@ from typing import Any
 
 from pdray.errors import UsageError
 
-_IMAGES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic"))
+_IMAGES = frozenset(
+    (".jpg", ".jpeg", ".jp2", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".avif")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ def read_captions(
     Raises UsageError, naming the line or image, for what it can't read, and where nothing is left.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} can't be read as captions: {error}.") from error
     entries = _lines(path, text) if path.suffix == ".jsonl" else _karpathy(path, text, split)
@@ -62,7 +64,8 @@ def read_captions(
 
 
 def _lines(path: Path, text: str) -> Iterator[tuple[str, list[str]]]:
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not splitlines: JSON's strings may hold U+2028 and U+0085 as they are, which it would cut.
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -78,6 +81,8 @@ def _lines(path: Path, text: str) -> Iterator[tuple[str, list[str]]]:
 def _karpathy(path: Path, text: str, split: str | None) -> Iterator[tuple[str, list[str]]]:
     try:
         images = json.loads(text)["images"]
+        if not isinstance(images, list):
+            raise TypeError
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f'{path} is no JSON with "images" and their "sentences": name a .jsonl, or a file in '
@@ -95,10 +100,13 @@ def _karpathy(path: Path, text: str, split: str | None) -> Iterator[tuple[str, l
 
 
 def _checked(file: Any, captions: Any) -> tuple[str, list[str]]:
-    if not isinstance(file, str) or not isinstance(captions, list):
+    """The same; ValueError for what is none. An image without a caption has no right answer."""
+    if not isinstance(file, str) or not isinstance(captions, list) or not captions:
         raise ValueError
-    if not all(isinstance(one, str) and one.strip() for one in captions):
-        raise ValueError
+    for one in (file, *captions):
+        if not isinstance(one, str) or not one.strip() or "\0" in file:
+            raise ValueError
+        one.encode()  # half of a surrogate pair is JSON, but neither a file's name nor a word
     return file, captions
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pdray.errors import UsageError
 from pdray.evaluation.intervals import difference, estimate
 from pdray.evaluation.metrics import alike, figures, ranks
+from pdray.evaluation.neighbours import Nearest, recall
 from pdray.evaluation.reading import read_captions, read_classes
 
 EYE = np.eye(4, dtype=np.float32)
@@ -50,6 +51,47 @@ def test_ranks_are_those_of_a_plain_sort_however_the_queries_are_cut(
         scores = items @ query
         order = sorted(range(30), key=lambda at: (-scores[at], at in wanted))
         assert found.tolist() == [at for at, item in enumerate(order) if item in wanted]
+
+
+def test_neighbours_are_those_of_a_plain_sort_however_the_items_come() -> None:
+    rng = np.random.default_rng(4)
+    queries, items = rng.standard_normal((9, 8)), rng.standard_normal((50, 8))
+    own = np.array([3, -1, 49, 0, -1, -1, 7, 8, -1])
+    nearest = Nearest(queries.astype(np.float32), 5, own)
+    for some in np.split(rng.permutation(50), (1, 3, 20, 20)):  # one of them empty
+        nearest.add(some, items[some].astype(np.float32))
+    for at, query in enumerate(queries):
+        scores = items @ query
+        order = [one for one in np.argsort(-scores).tolist() if one != own[at]][:5]
+        assert nearest.numbers[at].tolist() == order
+        assert nearest.scores[at] == pytest.approx(scores[order], abs=1e-5)
+
+
+def test_recall_counts_scores_so_that_a_copy_will_do() -> None:
+    query = scored([1.0, 0, 0, 0])
+    items = np.zeros((4, 4), np.float32)
+    items[:, 0] = (0.9, 0.5, 0.5, 0.1)
+    nearest = Nearest(query, 2)
+    nearest.add(np.arange(4), items)
+
+    def of(*scores: float) -> float | None:
+        return recall([np.array(scores, np.float32)], nearest, 1e-4)
+
+    assert of(0.9, 0.5) == 1
+    assert of(0.9, 0.49995) == 1  # rounding
+    assert of(0.9, 0.4) == 0.5
+    assert of(0.5, 0.5, 0.5) == 1  # never more than all
+    assert of() == 0
+
+
+def test_where_nothing_is_near_there_is_no_recall() -> None:
+    nearest = Nearest(scored([1.0, 0, 0, 0], [0, 1.0, 0, 0]), 2, np.array([0, -1]))
+    assert recall([np.zeros(0, np.float32)] * 2, nearest, 0) is None
+    nearest.add(np.array([0]), EYE[:1])
+    # The first query is that item itself; for the second it is the one there is.
+    assert nearest.wanted().tolist() == [0, 1]
+    assert nearest.numbers.tolist() == [[-1, -1], [0, -1]]
+    assert recall([EYE[0, :1], EYE[1, :1]], nearest, 0) == 1
 
 
 def test_figures_of_known_ranks() -> None:
@@ -93,6 +135,18 @@ def test_chance_is_not_taken_for_a_difference_and_a_difference_not_for_chance() 
     assert 0 < found.low < found.mean < found.high
 
 
+def test_where_there_is_no_difference_every_p_is_as_likely() -> None:
+    rng = np.random.default_rng(6)
+    groups = np.repeat(np.arange(20), 3)
+    found = []
+    for trial in range(200):
+        # Three queries of an image move together: singly they would seem three times as many.
+        apart = np.repeat(rng.standard_normal(20), 3)
+        found.append(difference(np.zeros(60), apart, groups, trial).p)
+    for share in (0.1, 0.25, 0.5, 0.75, 0.9):
+        assert np.mean(np.array(found) <= share) == pytest.approx(share, abs=0.1)
+
+
 def test_what_is_the_same_differs_by_nothing() -> None:
     values = np.array([0.0, 1.0, 1.0])
     found = difference(values, values, np.arange(3))
@@ -108,6 +162,14 @@ def test_captions_are_read_from_lines(tmp_path: Path) -> None:
     assert read.images == [tmp_path / "a.jpg", tmp_path / "b.jpg"]
     assert (read.texts, read.of) == (["one", "two", "three"], [0, 1, 1])
     assert read_captions(file, Path("/elsewhere"), limit=1).images == [Path("/elsewhere/a.jpg")]
+
+
+def test_a_line_ends_where_json_lines_end_and_nowhere_else(tmp_path: Path) -> None:
+    file = tmp_path / "captions.jsonl"
+    said = ["one\u2028two", "three\x85four"]
+    lines = [json.dumps({"file": "a.jpg", "caption": one}, ensure_ascii=False) for one in said]
+    file.write_text("\ufeff" + "\r\n".join(lines), "utf-8")
+    assert read_captions(file).texts == said
 
 
 def test_captions_are_read_from_a_split_in_karpathys_form(tmp_path: Path) -> None:
@@ -135,10 +197,15 @@ def test_captions_are_read_from_a_split_in_karpathys_form(tmp_path: Path) -> Non
         ("a.jsonl", '{"file": "a.jpg"}', "Line 1 of"),
         ("a.jsonl", '{"file": 3, "caption": "x"}', "Line 1 of"),
         ("a.jsonl", '{"file": "a.jpg", "caption": "  "}', "Line 1 of"),
+        ("a.jsonl", '{"file": "a.jpg", "captions": []}', "Line 1 of"),
+        ("a.jsonl", '{"file": "a.jpg", "caption": "\\ud800"}', "Line 1 of"),
+        ("a.jsonl", '{"file": "a\\u0000.jpg", "caption": "x"}', "Line 1 of"),
         ("a.jsonl", "[]", "Line 1 of"),
         ("a.jsonl", "", "has no captions"),
         ("a.json", "{}", 'no JSON with "images"'),
+        ("a.json", '{"images": 3}', 'no JSON with "images"'),
         ("a.json", '{"images": [{"sentences": []}]}', "Image 1 of"),
+        ("a.json", '{"images": [{"filename": "a.jpg", "sentences": []}]}', "Image 1 of"),
         ("a.json", '{"images": [3]}', "Image 1 of"),
     ],
 )

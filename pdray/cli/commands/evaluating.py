@@ -7,7 +7,7 @@ import typer
 
 from pdray.cli.options import AsJson, Collection, Config, Workspace
 
-Models = Annotated[
+ModelNames = Annotated[
     list[str], typer.Argument(metavar="MODEL...", help="builtin, folders or hub names.")
 ]
 Precisions = Annotated[
@@ -16,6 +16,7 @@ Precisions = Annotated[
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Threads = Annotated[int | None, typer.Option("--threads", help="CPU threads.")]
 Plot = Annotated[Path | None, typer.Option("--plot", metavar="FILE.png", help="Draw it there.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, metavar="S", help="Of all that is drawn.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Images, at most.")]
 
 
@@ -23,7 +24,7 @@ def captions(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="captions.jsonl, or a Karpathy split's .json.")
     ],
-    models: Models,
+    models: ModelNames,
     images: Annotated[
         Path | None, typer.Option("--images", metavar="DIR", help="Where its files are.")
     ] = None,
@@ -32,22 +33,23 @@ def captions(
     precisions: Precisions = "auto",
     device: Device = "auto",
     threads: Threads = None,
+    seed: Seed = 0,
     plot: Plot = None,
     as_json: AsJson = False,
 ) -> None:
     """Text to image and back: R@1, 5, 10, MRR, nDCG with intervals; which model is better."""
-    from pdray.cli.evaluating import run_captions
+    from pdray.cli.evaluating import Models, run_captions
+    from pdray.cli.evaluating_report import Report
 
-    run_captions(
-        file, models, images, split, limit, precisions.split(","), device, threads, plot, as_json
-    )
+    which = Models(models, precisions, device, threads)
+    run_captions(file, images, split, limit, which, Report(seed, plot, as_json))
 
 
 def classes(
     folder: Annotated[
         Path, typer.Argument(metavar="DIR", help="A folder of images for each class.")
     ],
-    models: Models,
+    models: ModelNames,
     template: Annotated[
         list[str] | None,
         typer.Option("--template", help='Words around the class, "{}"; several are averaged.'),
@@ -56,27 +58,29 @@ def classes(
     precisions: Precisions = "auto",
     device: Device = "auto",
     threads: Threads = None,
+    seed: Seed = 0,
     plot: Plot = None,
     as_json: AsJson = False,
 ) -> None:
     """Zero-shot accuracy: which class's words are nearest to an image."""
-    from pdray.cli.evaluating import run_classes
+    from pdray.cli.evaluating import Models, run_classes
+    from pdray.cli.evaluating_report import Report
 
+    which = Models(models, precisions, device, threads)
     templates = template or ["a photo of a {}"]
-    run_classes(
-        folder, models, templates, limit, precisions.split(","), device, threads, plot, as_json
-    )
+    run_classes(folder, templates, limit, which, Report(seed, plot, as_json))
 
 
 def index(
     queries: Annotated[int, typer.Option("--queries", min=1, help="How many to ask.")] = 200,
+    seed: Seed = 0,
     workspace: Workspace = None,
     collection: Collection = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """What the index misses beside an exact search, under ever narrower filters."""
+    """What the index misses of the catalog's neighbours, under ever narrower filters."""
     from pdray.cli.evaluating_index import run_index
 
     flags = {"workspace": workspace, "collection": collection, "config": config}
-    run_index(flags, queries, as_json)
+    run_index(flags, queries, seed, as_json)
