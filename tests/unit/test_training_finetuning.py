@@ -47,9 +47,7 @@ def pairs(texts: list[str], of: list[int]) -> Pairs:
 
 
 def test_every_meaning_has_its_own_spanish_sentence() -> None:
-    said = {spanish_caption(scene) for scene in islice(scenes(8), 2000)}
-    assert len(said) == 2000
-    assert all(words.isascii() or "ñ" in words or "ó" in words or "í" in words for words in said)
+    assert len({spanish_caption(scene) for scene in islice(scenes(8), 2000)}) == 2000
 
 
 def test_a_batch_has_no_image_twice_and_all_come_before_any_comes_again() -> None:
