@@ -11,11 +11,13 @@ from PIL import Image
 from pdray.catalog import pointer
 from pdray.catalog.catalog import Catalog
 from pdray.catalog.units import Item, Unit, unit_id
-from pdray.catalog.view import KnownContents
+from pdray.catalog.view import KnownContents, live_versions
 from pdray.config import Settings, load
+from pdray.ingest.project import Projector
 from pdray.ingest.stages import Job, Worker
+from pdray.ingest.target import index_target
 from pdray.models.resolve import resolve
-from pdray.records import ImageRef
+from pdray.records import ImageRef, ModelSpec
 from pdray.samples.collection import write_collection
 from pdray.sources.opening import open_source
 
@@ -66,3 +68,18 @@ def commit(photos: Path, workspace: Path, collection: str = "default", run_id: s
     job = Job(catalog, collection, run_id, spec, (source,))
     Worker(job, KnownContents.none()).process(Unit(unit_id(collection, "1", items), items))
     pointer.advance(catalog, collection, spec)
+
+
+def embed(made: Made, model: str) -> ModelSpec:
+    """Vectors of the images by another model, as a switch makes them, and the index of them."""
+    catalog, spec, source = Catalog.open(str(made.workspace)), resolve(model), str(made.photos)
+    items = tuple(
+        Item(uri, 0, version, seq, 0, image, content)
+        for image, uri, version, seq, content in live_versions(catalog, "default")
+    )
+    job = Job(catalog, "default", "switch", spec, (open_source(source),), vectors_only=True)
+    Worker(job, KnownContents.none()).process(Unit(unit_id("default", "vectors", items), items))
+    projector = Projector.open(catalog, index_target(settings_of(made)), spec)
+    projector.catch_up("default")
+    projector.close()
+    return spec

@@ -9,6 +9,7 @@ from pdray.cli.commands import (
     benchmark,
     captioning,
     demo,
+    evaluating,
     indexing,
     keeping,
     looking,
@@ -18,6 +19,8 @@ from pdray.cli.commands import (
     running,
     searching,
     serving,
+    switching,
+    tuning,
 )
 
 app = typer.Typer(
@@ -54,6 +57,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     keeping.backup,
     keeping.restore,
     making.samples,
+    tuning.finetune,
     looking.doctor,
     demo.demo,
     benchmark.benchmark,
@@ -67,8 +71,18 @@ models = typer.Typer(
 models.command("list")(modelling.list_models)
 models.command()(modelling.memory)
 models.command()(modelling.compare)
+models.command()(switching.switch)
 models.command("train-builtin")(making.train_builtin)
 app.add_typer(models, name="models")
+
+evaluate = typer.Typer(
+    help="How well models and indexes find what is known to be right.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+for command in (evaluating.captions, evaluating.classes, evaluating.index):
+    evaluate.command()(command)
+app.add_typer(evaluate, name="eval")
 
 runs = typer.Typer(help="Runs: what they did, how far they are; pause, resume, cancel.")
 runs.callback()(running.runs)

@@ -8,7 +8,9 @@ from pdray.cli.output import console, print_json, stderr
 from pdray.errors import UsageError
 
 
-def run_samples(out: Path, count: int, seed: int, sides: tuple[int, int], as_json: bool) -> None:
+def run_samples(
+    out: Path, count: int, seed: int, sides: tuple[int, int], spanish: bool, as_json: bool
+) -> None:
     """The command `samples`."""
     from pdray.samples.collection import write_collection
 
@@ -20,7 +22,7 @@ def run_samples(out: Path, count: int, seed: int, sides: tuple[int, int], as_jso
             if done % 50 == 0:
                 status.update(f"Drawing scenes: {done} of {total}")
 
-        made = write_collection(out, count, seed, sides=sides, on_progress=drawn)
+        made = write_collection(out, count, seed, sides=sides, spanish=spanish, on_progress=drawn)
     if as_json:
         print_json({"folder": str(made.folder), "captions": str(made.captions), "count": count})
     else:

@@ -1,6 +1,7 @@
 """`pdray models list`, `memory` and `compare`."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_PRECISIONS = ("fp32", "bf16", "fp16", "int8")
+PRECISIONS = ("fp32", "bf16", "fp16", "int8", "nf4")
 
 
 def run_list(as_json: bool) -> None:
@@ -79,7 +80,7 @@ def run_memory(
                 f"The weights of {name} are no safetensors, whose front says what they take: save "
                 "the model with transformers' save_pretrained."
             )
-        for precision in _chosen(precisions):
+        for precision in chosen(precisions):
             peak, note = _peak(spec, precision, batch, device) if measured else (None, None)
             weights, passing = found.weights[precision], found.activations[precision]
             lines.append(Line(name, precision, weights, batch, passing, peak, note))
@@ -102,12 +103,13 @@ def run_memory(
         )
 
 
-def _chosen(precisions: str) -> list[str]:
-    chosen = [one.strip() for one in precisions.split(",") if one.strip()]
-    for one in chosen:
-        if one not in _PRECISIONS:
-            raise UsageError(f"There is no precision {one}: use {', '.join(_PRECISIONS)}.")
-    return chosen
+def chosen(precisions: str, among: Sequence[str] = PRECISIONS) -> list[str]:
+    """What is named by commas. Raises UsageError for what isn't among these, and for nothing."""
+    named = [one.strip() for one in precisions.split(",") if one.strip()]
+    for one in named or [precisions]:
+        if one not in among:
+            raise UsageError(f"There is no precision {one!r}: use {', '.join(among)}.")
+    return named
 
 
 def _peak(
@@ -139,7 +141,7 @@ def run_compare(
     from pdray.models.measuring import agreement, measure, overlap
 
     specs = [resolve(name) for name in names]
-    variants = [(spec, precision) for spec in specs for precision in _chosen(precisions)]
+    variants = [(spec, precision) for spec in specs for precision in chosen(precisions)]
     if (specs[0], "fp32") not in variants:
         variants.insert(0, (specs[0], "fp32"))
     else:

@@ -1,4 +1,4 @@
-"""A plot as a picture, drawn with Pillow: speed across, agreement up, a dot a variant."""
+"""Plots as pictures, drawn with Pillow."""
 
 import math
 from pathlib import Path
@@ -12,13 +12,14 @@ _COLOURS = {
     "bf16": (30, 100, 200),
     "fp16": (20, 150, 120),
     "int8": (200, 90, 20),
+    "nf4": (140, 60, 160),
 }
 _INK, _PALE = (30, 30, 36), (222, 222, 228)
 
 
 def scatter(target: Path, found: list[dict[str, Any]]) -> None:
-    """Writes images a second (logarithmic) against the overlap of the ten nearest. Dots are as
-    large as the memory that they took."""
+    """Speed across, agreement up, a dot a variant: writes images a second (logarithmic) against the
+    overlap of the ten nearest. Dots are as large as the memory that they took."""
     picture = Image.new("RGB", (_WIDTH, _HEIGHT), "white")
     draw, font = ImageDraw.Draw(picture), ImageFont.load_default(15)
     rates: list[float] = [one["images_per_second"] for one in found]
@@ -56,4 +57,35 @@ def scatter(target: Path, found: list[dict[str, Any]]) -> None:
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
         label = f"{one['model'].rstrip('/').rsplit('/', 1)[-1][:28]} {one['precision']}"
         draw.text((x, y + radius + 4), label, fill=colour, font=font, anchor="ma")
+    picture.save(target)
+
+
+def intervals(target: Path, lines: list[dict[str, Any]]) -> None:
+    """A row a figure of each line, as `pdray eval` tells them: the mean as a dot, its interval as
+    a bar with ends, from 0 to 1."""
+    rows = [(line, name, one) for line in lines for name, one in line["figures"].items()]
+    high, left = 24, 380
+    height = _EDGE + high * len(rows) + 50
+    picture = Image.new("RGB", (_WIDTH, height), "white")
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(14)
+
+    def across(share: float) -> float:
+        return left + share * (_WIDTH - left - 40)
+
+    for step in range(6):
+        x = across(step / 5)
+        draw.line((x, 60, x, height - 50), fill=_PALE)
+        draw.text((x, height - 40), f"{step / 5:.1f}", fill=_INK, font=font, anchor="ma")
+    for number, (line, name, one) in enumerate(rows):
+        y = _EDGE + high * number
+        colour = _COLOURS.get(line["precision"], _INK)
+        model = line["model"].rstrip("/").rsplit("/", 1)[-1][:20]
+        label = f"{line['asked']}, {model} {line['precision']}, {name.replace('_', ' ')}"
+        draw.text((left - 12, y), label, fill=_INK, font=font, anchor="rm")
+        # With ends that are higher than the dot: most intervals are hardly wider than it.
+        draw.line((across(one["low"]), y, across(one["high"]), y), fill=colour, width=2)
+        for end in (across(one["low"]), across(one["high"])):
+            draw.line((end, y - 6, end, y + 6), fill=colour, width=2)
+        x = across(one["mean"])
+        draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill=colour)
     picture.save(target)

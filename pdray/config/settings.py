@@ -260,8 +260,8 @@ class Settings:
     precision: Annotated[
         str,
         About(
-            choice("auto", "fp32", "bf16", "fp16", "int8"),
-            "Number format of the model's arithmetic; int8 is for CPUs.",
+            choice("auto", "fp32", "bf16", "fp16", "int8", "nf4"),
+            "Number format of the model's weights; nf4 saves memory, not time.",
         ),
     ] = "auto"
     device: Annotated[

@@ -50,6 +50,7 @@ class Run:
     left: attempts.Left | None = None  # marks of dead attempts
     set_aside: frozenset[tuple[str, str]] = frozenset()  # see Job
     captioner: CaptionerSpec | None = None
+    vectors_only: bool = False  # of images that have rows already
     second_pass: bool = False  # whether it describes after it has embedded, for want of memory
 
     @property

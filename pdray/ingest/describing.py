@@ -16,15 +16,15 @@ import numpy as np
 from pdray.catalog import attempts, captions, lease, pointer, runs
 from pdray.catalog.catalog import Catalog, new_attempt
 from pdray.catalog.units import LEAST_IMAGES, Item, Unit, cut, unit_images
-from pdray.catalog.view import KnownContents, live_versions
+from pdray.catalog.view import KnownContents
 from pdray.config import DEFAULT_CAPTIONER, Settings
 from pdray.errors import CatalogError, RunCancelled
 from pdray.ingest.catching_up import catch_up
 from pdray.ingest.control import Control, signals_kept
 from pdray.ingest.current import Options, Run, Watch
+from pdray.ingest.deriving import lacking, reach
 from pdray.ingest.looking import look_at
 from pdray.ingest.memory import PeakMemory
-from pdray.ingest.origins import reachable
 from pdray.ingest.placement import place
 from pdray.ingest.reading import read
 from pdray.ingest.recorder import recorded
@@ -123,9 +123,7 @@ def describe(run: Run) -> None:
         captions.serve(run.catalog, run.collection, run.captioner)
     if items:
         run.show(Progress("starting", 0, 0, len(items)))
-        found, lost = reachable(run.settings, items)
-        run.sources, items = found.sources, found.items
-        _lose(run, lost)
+        items = reach(run, items)
         with signals_kept():
             from pdray.ingest import compose  # Ray takes seconds to import
         with compose.cluster(
@@ -140,23 +138,7 @@ def describe(run: Run) -> None:
 def undescribed(run: Run) -> list[Item]:
     """One live row of each content that the run's captioner has not described, by uri."""
     assert run.captioner is not None
-    known = captions.known(run.catalog, run.captioner.key)
-    seen: set[str] = set()
-    found = []
-    for image, uri, version, seq, content in live_versions(run.catalog, run.collection):
-        if content is None or content in seen or known.find(content):
-            continue
-        seen.add(content)
-        found.append(Item(uri, 0, version, seq, 0, image, content))
-    return found
-
-
-def _lose(run: Run, lost: list[Failure]) -> None:
-    run.report.failed += len(lost)
-    rows = [failed_row(run.report.run_id, Item(f.uri, 0, "", 0, 0), f) for f in lost]
-    run.tally.add(Outcome.of(rows))
-    for failure in lost[:3]:
-        run.note(f"{failure.uri} can't be read: {failure.reason}")
+    return lacking(run, captions.known(run.catalog, run.captioner.key))
 
 
 def _stream(run: Run, cluster: "Cluster", items: list[Item]) -> None:

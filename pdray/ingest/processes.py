@@ -18,6 +18,7 @@ from pdray.catalog.units import Unit
 from pdray.catalog.view import KnownContents
 from pdray.errors import PdrayError
 from pdray.ingest.describing import Describer
+from pdray.ingest.orphans import end_with_parent
 from pdray.ingest.sight import Landmarks, blind
 from pdray.ingest.stages import (
     Committed,
@@ -50,6 +51,7 @@ class Stage:
     """One process of a pool. An answer of None is a unit that was not begun."""
 
     def __init__(self, job: Job, known: list[Any], gate: Any, marks: Landmarks) -> None:
+        end_with_parent()
         # As Ray itself has it by default; a server's Ray has not, so that queries come first.
         os.nice(max(0, _LOW - os.nice(0)))
         self.job, self.known, self.gate = job, known, gate

@@ -6,6 +6,7 @@ Ray Data.
 
 from pdray.errors import PdrayError
 from pdray.index.target import IndexTarget
+from pdray.ingest.orphans import end_with_parent
 from pdray.ingest.project import Projector
 from pdray.ingest.stages import Job
 
@@ -17,6 +18,7 @@ class Projecting:
     """
 
     def __init__(self, job: Job, target: IndexTarget) -> None:
+        end_with_parent()
         self.job, self.target = job, target
         self.projector: Projector | None = None
         self.broken: str | None = None

@@ -25,7 +25,7 @@ from pdray.ingest.origins import open_sources
 from pdray.ingest.recorder import recorded
 from pdray.ingest.report import Report
 from pdray.ingest.tally import Tally
-from pdray.models.resolve import resolve
+from pdray.models.resolve import BUILTIN, resolve
 from pdray.records import ModelSpec
 from pdray.sources.bucket import without_credentials
 
@@ -74,10 +74,13 @@ def index(
 
 
 def choose_model(settings: Settings, serving: pointer.Pointer | None) -> ModelSpec:
-    """The model asked for, else the collection's own, else the default. Raises ModelUnavailable."""
-    if settings.model is None and serving:
+    """The model asked for, else the collection's own, else the default; of the built-in model the
+    one of this version, because no other is here. Raises ModelUnavailable.
+    """
+    if settings.model is None and serving and serving.spec.location != BUILTIN:
         return serving.spec
-    return resolve(settings.model or DEFAULT_MODEL, offline=settings.offline)
+    name = settings.model or (serving.spec.name if serving else DEFAULT_MODEL)
+    return resolve(name, offline=settings.offline)
 
 
 def _execute(run: Run, planner: Planner) -> None:

@@ -47,6 +47,8 @@ class Job:
     spec: ModelSpec
     sources: tuple[Source, ...]
     captioner: CaptionerSpec | None = None  # None: nothing is described
+    # Of images that have rows already: vectors are all that is written.
+    vectors_only: bool = False
     max_pixels: int = 256_000_000
     thumbnail_side: int = 320
     device: str = "auto"
@@ -128,8 +130,10 @@ def decode(
     taken = _Taken(job, len(unit.items))
     for item, found in zip(unit.items, looked, strict=True):
         taken.add(item, found)
-    places = iter(job.catalog.write_thumbnails(unit.unit_id, attempt, taken.thumbnails))
-    rows = [replace(r, thumbnail=next(places)) if r.status == "ok" else r for r in taken.records]
+    rows = taken.records
+    if not job.vectors_only:
+        places = iter(job.catalog.write_thumbnails(unit.unit_id, attempt, taken.thumbnails))
+        rows = [replace(r, thumbnail=next(places)) if r.status == "ok" else r for r in rows]
     views = list(taken.views.values())
     return Decoded(
         unit,
@@ -169,6 +173,12 @@ class _Taken:
             return
         examined = found.examined
         self.bytes_read += found.size
+        if job.vectors_only and examined.content_id != item.content_id:
+            changed = Failure(
+                item.uri, "read", "changed", "Its file is no longer what was indexed."
+            )
+            self.records.append(failed_row(job.run_id, item, changed))
+            return
         self.records.append(_row(job, item, found))
         self.thumbnails.append(examined.thumbnail)
         if found.parts[0]:
@@ -278,7 +288,8 @@ def commit(
         captions.write(job.catalog, job.captioner, unit_id, decoded.undescribed, said)
     if time.time() - decoded.began > _SUSPENDED_SECONDS:
         job.catalog.require([*parts, *own])
-    job.catalog.commit(job.collection, unit_id, decoded.records, {job.spec.space: parts}, own)
+    if not job.vectors_only:
+        job.catalog.commit(job.collection, unit_id, decoded.records, {job.spec.space: parts}, own)
     attempts.end(job.catalog, job.collection, unit_id)
     decoded.seconds["commit"] = time.perf_counter() - started
     return Committed(

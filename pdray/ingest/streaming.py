@@ -1,6 +1,6 @@
 """The images that must be read: cut into units, streamed through Ray, counted as they come back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,21 @@ def read(run: Run, planner: Planner, planned: Plan, moved: Moves, known: KnownCo
         shape = _place(settings, cluster, todo, _beside(run) is not None)
         units = _cut(run, moved.rest(planner.items()), todo, shape)
         _stream(run, cluster, known, units, shape, todo)
+
+
+def embed(run: Run, items: Sequence[Item]) -> None:
+    """Embeds images that the catalog knows by a model that doesn't know them yet."""
+    _check(run.settings)
+    with signals_kept():
+        from pdray.ingest import compose  # Ray takes seconds to import
+
+    run.vectors_only, known = True, KnownContents.none()
+    run.show(Progress("starting", 0, 0, len(items)))
+    log = run.settings.state_dir / "ray.log"
+    with compose.cluster(run.settings.ray_address, log) as cluster:
+        shape = _place(run.settings, cluster, len(items), False)
+        units = _cut(run, iter(items), len(items), shape)
+        _stream(run, cluster, known, units, shape, len(items))
 
 
 def _beside(run: Run) -> CaptionerSpec | None:
@@ -101,6 +116,8 @@ def _cut(run: Run, items: Iterator[Item], todo: int, shape: Placement) -> Iterat
     size = sum({rule.pixel_key: rule.pixel_bytes for rule in rules}.values())
     images = unit_images(todo, shape.workers, size, ingest.unit_size)
     pipeline = f"{PIPELINE}-{spec.space}-{ingest.thumbnail_side}"
+    if run.vectors_only:
+        pipeline = f"vectors-{pipeline}"
     return cut(items, collection=run.collection, pipeline=pipeline, images=images)
 
 
@@ -114,7 +131,8 @@ def _stream(
 ) -> None:
     captioner = _beside(run)
     job = make_job(run, shape.threads, captioner)
-    projection = None if left_to(run) else cluster.projection(job, run.target)
+    beside = not (run.vectors_only or left_to(run))
+    projection = cluster.projection(job, run.target) if beside else None
     done = Progress("indexing", 0, 0, todo)
     began, ended = float("inf"), 0.0
     described = captions.known(run.catalog, captioner.key) if captioner else None
@@ -151,6 +169,7 @@ def make_job(run: Run, threads: int, captioner: CaptionerSpec | None) -> Job:
         spec=run.spec,
         sources=run.sources,
         captioner=captioner,
+        vectors_only=run.vectors_only,
         max_pixels=settings.ingest.max_pixels,
         limits=Limits(settings.ingest.image_seconds, settings.ingest.image_memory),
         suspects=run.left.deaths if run.left else {},

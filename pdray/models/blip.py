@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pdray.errors import ModelUnavailable
 from pdray.models.batches import run_in_batches
 from pdray.models.precision import choose, choose_device
+from pdray.models.quantised import quantise
 from pdray.models.resolve import folder_of
 from pdray.models.towers import load_tokenizer, quiet
 from pdray.records import CaptionerSpec
@@ -21,8 +22,8 @@ _ANY = 1 << 30
 class Blip:
     """A BLIP captioner, loaded from a spec on the machine that calls it.
 
-    `device` and `threads` are as the encoder's; `precision` too, except that int8, which is a
-    rewritten image tower, becomes auto. Raises ModelUnavailable where its files are missing,
+    `device` and `threads` are as the encoder's; `precision` too, except that int8 on a CPU, which
+    is a rewritten image tower, becomes auto. Raises ModelUnavailable where its files are missing,
     changed or damaged.
     """
 
@@ -39,8 +40,12 @@ class Blip:
         folder = folder_of(spec)
         self.spec = spec
         self.device = torch.device(choose_device(device))
-        self.precision = choose(str(self.device), "auto" if precision == "int8" else precision)
-        self._model = _load(folder, self.precision.dtype).to(self.device)
+        rewritten = precision == "int8" and self.device.type == "cpu"
+        self.precision = choose(str(self.device), "auto" if rewritten else precision)
+        self._model = _load(folder, self.precision.dtype)
+        if self.precision.by_library:
+            quantise(self._model, self.precision.precision, self.precision.dtype)
+        self._model.to(self.device)
         self._tokenizer = load_tokenizer(folder)
         self._limit = _ANY  # what memory is known to take, so that no batch fails twice
         mean, std = torch.tensor(spec.preprocessing.mean), torch.tensor(spec.preprocessing.std)

@@ -14,6 +14,7 @@ from pdray.models.batches import run_in_batches
 from pdray.models.image_tower import ImageTower
 from pdray.models.pages import enlarge
 from pdray.models.precision import check_compile, choose, choose_device
+from pdray.models.quantised import quantise
 from pdray.models.resolve import folder_of
 from pdray.models.text_tower import PackedText, packed_text
 from pdray.models.threads import Adaptive
@@ -32,10 +33,11 @@ _TEXT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 class DualEncoder:
     """A CLIP-like model, loaded from a spec on the machine that calls it.
 
-    `device` is "auto", "cpu" or torch's name of a GPU; `precision` "auto", "fp32", "bf16", "fp16"
-    or "int8" (of the image tower, on CPUs); `threads` sets torch's CPU threads for the process.
-    `towers` loads one side only: the other's weights are neither read nor held. `compile` uses
-    torch.compile for images, on GPUs; on CPUs the image tower is our own anyway (image_tower.py).
+    `device` is "auto", "cpu" or torch's name of a GPU; `precision` "auto", "fp32", "bf16", "fp16",
+    "int8" (on CPUs of the image tower alone) or "nf4"; `threads` sets torch's CPU threads for the
+    process. `towers` loads one side only: the other's weights are neither read nor held. `compile`
+    uses torch.compile for images, on GPUs; on CPUs the image tower is our own anyway
+    (image_tower.py).
     Raises ModelUnavailable where the spec's files are missing, changed or damaged.
     """
 
@@ -61,7 +63,7 @@ class DualEncoder:
         self._images: Callable[[torch.Tensor], torch.Tensor] = self._through_transformers
         self._text: PackedText | None = None
         rest: set[Towers] = {"image", "text"} if towers == "both" else {towers}
-        if self.device.type == "cpu":
+        if self.device.type == "cpu" and not self.precision.by_library:
             with torch.inference_mode():
                 if "image" in rest:
                     self._images = ImageTower(folder, spec, self.precision)
@@ -76,6 +78,8 @@ class DualEncoder:
         if rest:
             one = "both" if len(rest) > 1 else rest.pop()
             self._model = load_towers(folder, spec.model_type, one, self.precision.dtype)
+            if self.precision.by_library:
+                quantise(self._model, self.precision.precision, self.precision.dtype)
             self._model.to(self.device)
         self._tokenizer = None if towers == "image" else load_tokenizer(folder)
         self._adaptive = Adaptive(torch.get_num_threads())

@@ -39,7 +39,7 @@ def snapshot(name: str, *, revision: str | None, offline: bool, hub: Hub) -> Pat
     if offline:
         raise ModelUnavailable(
             f"The model {name} is not on this machine and offline was asked for: "
-            "use --model builtin or a local folder."
+            "take builtin or a local folder instead."
         )
     return _fetch(name, revision, hub)
 
@@ -85,12 +85,12 @@ def _fetch(name: str, revision: str | None, hub: Hub) -> Path:
     except GatedRepoError as error:
         raise ModelUnavailable(
             f"The model {name} asks for an accepted licence: accept it on its hub page and give a "
-            "token, or use --model builtin or a local folder."
+            "token, or take builtin or a local folder instead."
         ) from error
     except RepositoryNotFoundError as error:
         raise ModelUnavailable(
             f"The hub has no public model {name}: check the name, give a token if it is private, "
-            "or use --model builtin or a local folder."
+            "or take builtin or a local folder instead."
         ) from error
     except RevisionNotFoundError as error:
         raise ModelUnavailable(f"The model {name} has no revision {revision}: name another.") from (
@@ -101,7 +101,7 @@ def _fetch(name: str, revision: str | None, hub: Hub) -> Path:
     except Exception as error:
         raise ModelUnavailable(
             f"The model {name} is not on this machine and the hub can't be reached "
-            f"({type(error).__name__}): use --model builtin or a local folder."
+            f"({type(error).__name__}): take builtin or a local folder instead."
         ) from error
 
 

@@ -64,7 +64,7 @@ def weights_of(folder: Path) -> Mapping[str, int]:
         return {}
     count = sum(prod(shape) for _, shape in tensors)
     weights = {precision: size * count for precision, size in _BYTES.items()}
-    return {**weights, "int8": _in_bytes(tensors)}
+    return {**weights, "int8": _in_bytes(tensors), "nf4": _in_nibbles(tensors)}
 
 
 def folder_of_cached(spec: ModelSpec) -> Path:
@@ -99,3 +99,19 @@ def _in_bytes(tensors: list[tuple[str, list[int]]]) -> int:
         prod(shape) * (1 if len(shape) == 2 and "vision_model.encoder" in name else 2)
         for name, shape in tensors
     )
+
+
+def _in_nibbles(tensors: list[tuple[str, list[int]]]) -> int:
+    """As models/quantised.py rounds: four bits for the matrices of all layers, two bytes else."""
+    return sum(
+        _rounded(prod(shape))
+        if len(shape) == 2 and ".encoder." in f".{name}" and name.endswith("weight")
+        else 2 * prod(shape)
+        for name, shape in tensors
+    )
+
+
+def _rounded(count: int) -> int:
+    """Four bits each, a byte a block of 64, and a number for 256 of those."""
+    blocks = -(-count // 64)
+    return count // 2 + blocks + 4 * -(-blocks // 256)

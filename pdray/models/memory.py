@@ -12,7 +12,7 @@ from pdray.models.inventory import weights_of
 from pdray.models.resolve import folder_of
 from pdray.records import CaptionerSpec, ModelSpec
 
-_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 2}  # of one number between the layers
+_BYTES = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 2, "nf4": 2}  # of one number between the layers
 # Of a GPU, what the driver and kernels hold, and what nobody should count on.
 _SHARE = 0.9
 

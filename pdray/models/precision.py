@@ -9,15 +9,18 @@ from typing import Literal
 import torch
 
 from pdray.errors import UsageError
+from pdray.models.quantised import require
 
-Precision = Literal["fp32", "bf16", "fp16", "int8"]
+Precision = Literal["fp32", "bf16", "fp16", "int8", "nf4"]
 
 _DTYPES: dict[str, torch.dtype] = {
     "fp32": torch.float32,
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
 }
-_NAMES = (*_DTYPES, "int8")
+_NAMES = (*_DTYPES, "int8", "nf4")
+# bitsandbytes' int8 multiplies outliers in this.
+_HALF = torch.float16
 # Below this gain bf16's lost digits buy nothing, and a noisy probe must not tip the choice.
 _WORTH = 1.3
 _AMX = "amx_bf16"
@@ -32,14 +35,19 @@ class Choice:
 
     precision: Precision
     why: str
+    # Of what is between the products of rounded weights.
+    between: torch.dtype | None = None
 
     @property
     def dtype(self) -> torch.dtype:
-        """The torch type of weights and activations; with int8, of what is between its products."""
-        if self.precision == "int8":
-            fast = cpu_flags().intersection((_AMX, *_VECTOR_BF16))
-            return torch.bfloat16 if fast else torch.float32
-        return _DTYPES[self.precision]
+        """The torch type of weights and activations; with int8 and nf4 of what is between the
+        products."""
+        return self.between or _DTYPES[self.precision]
+
+    @property
+    def by_library(self) -> bool:
+        """Whether bitsandbytes rounds (models/quantised.py), not our own towers."""
+        return self.precision == "nf4" or (self.precision == "int8" and self.between is _HALF)
 
 
 def choose_device(device: str = "auto") -> str:
@@ -69,10 +77,13 @@ def choose(device: str = "auto", precision: str = "auto") -> Choice:
     their ports, and there ViT-B/32 ran at 0.6 of fp32.
 
     int8 (models/int8.py) must be asked for: 1.7 times bf16 and 3.5 times fp32 for ViT-B/32 on a CPU
-    with VNNI, at a mean cosine of 0.9996 to fp32, where bf16 keeps 0.99995.
+    with VNNI, at a mean cosine of 0.9996 to fp32, where bf16 keeps 0.99995. On GPUs int8, and nf4
+    anywhere, save memory and no time (models/quantised.py).
     """
     if precision == "int8":
         return _choose_int8(choose_device(device))
+    if precision == "nf4":
+        return _choose_nf4(choose_device(device))
     if precision in _DTYPES:
         return Choice(precision, "asked for")  # type: ignore[arg-type]
     if precision != "auto":
@@ -99,11 +110,29 @@ def has_int8() -> bool:
 
 
 def _choose_int8(where: str) -> Choice:
+    if where.startswith("cuda"):
+        require()
+        return Choice("int8", "asked for", _HALF)
     if where != "cpu":
-        raise UsageError(f"Precision int8 is for CPUs; on {where} use bf16 or auto.")
+        raise UsageError(f"Precision int8 is for CPUs and CUDA; on {where} use auto.")
     if not has_int8():
         raise UsageError("This CPU has no VNNI, which int8 needs: use precision fp32 or auto.")
-    return Choice("int8", "asked for")
+    return Choice("int8", "asked for", _between())
+
+
+def _choose_nf4(where: str) -> Choice:
+    if not where.startswith(("cpu", "cuda")):
+        raise UsageError(f"Precision nf4 is for CPUs and CUDA; on {where} use auto.")
+    require()
+    if where != "cpu":
+        native = _choose_cuda(where).precision == "bf16"
+        return Choice("nf4", "asked for", torch.bfloat16 if native else _HALF)
+    return Choice("nf4", "asked for", _between())
+
+
+def _between() -> torch.dtype:
+    fast = cpu_flags().intersection((_AMX, *_VECTOR_BF16))
+    return torch.bfloat16 if fast else torch.float32
 
 
 @functools.cache

@@ -58,6 +58,11 @@ def folder_of(spec: ModelSpec | CaptionerSpec, *, token: str | None = None) -> P
         )
     layout.check(folder)
     if fingerprint(folder) != spec.fingerprint:
+        if spec.location == BUILTIN:
+            raise ModelUnavailable(
+                "The collection has vectors by an earlier built-in model than this version's: "
+                "`pdray models switch builtin` gives it this one."
+            )
         raise ModelUnavailable(
             f"The files of the model {spec.name} differ from those that this run began with: make "
             "them the same on every machine and start again."

@@ -47,21 +47,21 @@ def simple_caption(scene: Scene) -> str:
     """
     nouns = [f"{thing.colour} {thing.shape}" for thing in scene.things]
     if scene.layout == "several":
-        what = f"{NUMBERS[scene.count]} {_plural(nouns[0])}"
+        what = f"{NUMBERS[scene.count]} {plural(nouns[0])}"
     else:
         relation = {"beside": "left of", "above": "above", "inside": "inside"}
         joint = f" {relation.get(scene.place, 'and')} "
-        what = joint.join(_a(noun) for noun in nouns)
+        what = joint.join(with_article(noun) for noun in nouns)
     return f"{what} on {_simple_ground(scene.ground)}"
 
 
 def _simple_ground(ground: Ground) -> str:
     if ground.kind == "plain":
-        return f"{_a(ground.first)} background"
+        return f"{with_article(ground.first)} background"
     if ground.kind == "gradient":
         return f"a background fading from {ground.first} to {ground.second}"
     if ground.kind == "dotted":
-        return f"{_a(ground.first)} background with {ground.second} dots"
+        return f"{with_article(ground.first)} background with {ground.second} dots"
     return f"a {ground.kind} {ground.first} and {ground.second} background"
 
 
@@ -73,21 +73,23 @@ def short_caption(scene: Scene, rng: random.Random) -> tuple[str, frozenset[str]
     several = scene.layout == "several"
     options: list[tuple[str, str]] = [
         (noun, f"{colour} {shape}"),
-        (_a(noun), f"{colour} {shape}"),
-        (_a(_word(shape, rng)), shape),
+        (with_article(noun), f"{colour} {shape}"),
+        (with_article(_word(shape, rng)), shape),
         (_word(shape, rng), shape),
-        (_a(f"{_word(fill, rng)} {_word(shape, rng)}"), f"{fill} {shape}"),
-        (_a(f"{_word(fill, rng)} {noun}"), f"{fill} {colour} {shape}"),
+        (with_article(f"{_word(fill, rng)} {_word(shape, rng)}"), f"{fill} {shape}"),
+        (with_article(f"{_word(fill, rng)} {noun}"), f"{fill} {colour} {shape}"),
         (_ground(scene.ground, rng), _ground_fact(scene.ground)),
         (_ground_kind(scene.ground, rng), f"ground {scene.ground.kind}"),
     ]
     if several:
         number = _word(NUMBERS[scene.count], rng)
-        options.append((f"{number} {_plural(_word(shape, rng))}", f"{scene.count} {shape}"))
-        words = f"{number} {_word(colour, rng)} {_plural(_word(shape, rng))}"
+        options.append((f"{number} {plural(_word(shape, rng))}", f"{scene.count} {shape}"))
+        words = f"{number} {_word(colour, rng)} {plural(_word(shape, rng))}"
         options.append((words, f"{scene.count} {colour} {shape}"))
     if thing.size:
-        options.append((_a(f"{_word(thing.size, rng)} {noun}"), f"{thing.size} {colour} {shape}"))
+        options.append(
+            (with_article(f"{_word(thing.size, rng)} {noun}"), f"{thing.size} {colour} {shape}")
+        )
     text, fact = rng.choice(options)
     if rng.random() < 0.3 and not fact.startswith("ground"):
         return f"{text} {_ground(scene.ground, rng)}", frozenset((fact, _ground_fact(scene.ground)))
@@ -118,11 +120,13 @@ def _word(plain: str, rng: random.Random) -> str:
     return rng.choice(synonyms)
 
 
-def _a(words: str) -> str:
+def with_article(words: str) -> str:
+    """The words after "a" or "an"."""
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
-def _plural(noun: str) -> str:
+def plural(noun: str) -> str:
+    """Of a shape, with what is before it."""
     return f"{noun}es" if noun.endswith(("s", "x")) else f"{noun}s"
 
 
@@ -142,12 +146,12 @@ def _noun(thing: Thing, rng: random.Random) -> str:
 
 def _what(scene: Scene, rng: random.Random) -> str:
     if scene.layout == "single":
-        return f"{_a(_noun(scene.things[0], rng))} {_place(scene.place, rng)}"
+        return f"{with_article(_noun(scene.things[0], rng))} {_place(scene.place, rng)}"
     if scene.layout == "several":
-        nouns = _plural(_noun(scene.things[0], rng))
+        nouns = plural(_noun(scene.things[0], rng))
         return f"{NUMBERS[scene.count]} {nouns} in a {scene.place}"
     if scene.layout == "trio":
-        first, second, third = (_a(_noun(thing, rng)) for thing in scene.things)
+        first, second, third = (with_article(_noun(thing, rng)) for thing in scene.things)
         if scene.place == "row":
             line = rng.choice(("in a row", "from left to right", "side by side"))
         else:
@@ -157,7 +161,7 @@ def _what(scene: Scene, rng: random.Random) -> str:
 
 
 def _pair(scene: Scene, rng: random.Random) -> str:
-    first, second = (_a(_noun(thing, rng)) for thing in scene.things)
+    first, second = (with_article(_noun(thing, rng)) for thing in scene.things)
     turned = rng.random() < 0.4
     if scene.place == "beside":
         if turned:
@@ -189,7 +193,7 @@ def _ground(ground: Ground, rng: random.Random) -> str:
     end = rng.choice((" background", " background", " backdrop"))
     if ground.kind == "plain":
         kind = f"{_word('plain', rng)} " if rng.random() < 0.3 else ""
-        return f"{word} {_a(f'{kind}{first}')}{end}"
+        return f"{word} {with_article(f'{kind}{first}')}{end}"
     second = _word(ground.second, rng)
     if ground.kind == "gradient":
         how = rng.choice(
@@ -201,12 +205,12 @@ def _ground(ground: Ground, rng: random.Random) -> str:
         )
         return f"{word} {how}"
     if ground.kind == "dotted":
-        return f"{word} {_a(first)}{end} with {second} {rng.choice(('dots', 'spots'))}"
+        return f"{word} {with_article(first)}{end} with {second} {rng.choice(('dots', 'spots'))}"
     if rng.random() < 0.5:
         first, second = second, first
-    return f"{word} {_a(first)} and {second} {_word(ground.kind, rng)}{end}"
+    return f"{word} {with_article(first)} and {second} {_word(ground.kind, rng)}{end}"
 
 
 def _ground_kind(ground: Ground, rng: random.Random) -> str:
     kind = "fading" if ground.kind == "gradient" else _word(ground.kind, rng)
-    return f"{rng.choice(('', 'on '))}{_a(f'{kind} background')}"
+    return f"{rng.choice(('', 'on '))}{with_article(f'{kind} background')}"

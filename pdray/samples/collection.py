@@ -12,6 +12,7 @@ from pdray.samples.camera import draw_exif
 from pdray.samples.captions import full_caption
 from pdray.samples.drawing import render
 from pdray.samples.scene import Scene, scenes
+from pdray.samples.spanish import spanish_caption
 
 CAPTIONS = "captions.jsonl"
 # Height over width of the pictures; each is as likely turned on its side.
@@ -63,13 +64,14 @@ def write_collection(
     seed: int,
     *,
     sides: tuple[int, int] = (300, 1600),
+    spanish: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Collection:
     """Writes `count` JPEG scenes and captions.jsonl (`{"file", "caption"}` a line) into `out`.
 
     The same seed writes the same bytes, and a larger count only adds files. A file of the same name
-    is overwritten. `on_progress(done, count)` is called after each picture. UsageError where count
-    or sides make no sense.
+    is overwritten. Captions are English or `spanish`. `on_progress(done, count)` is called after
+    each picture. UsageError where count or sides make no sense.
     """
     if count < 1 or not 16 <= sides[0] <= sides[1]:
         raise UsageError(
@@ -81,7 +83,8 @@ def write_collection(
     with captions.open("w", encoding="utf-8") as lines:
         for done, sample in enumerate(islice(samples(seed, sides), count), start=1):
             write_sample(out / sample.file, sample, seed)
-            lines.write(json.dumps({"file": sample.file, "caption": sample.caption}) + "\n")
+            caption = spanish_caption(sample.scene) if spanish else sample.caption
+            lines.write(json.dumps({"file": sample.file, "caption": caption}) + "\n")
             if on_progress is not None:
                 on_progress(done, count)
     return Collection(out, captions, count)

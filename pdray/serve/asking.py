@@ -13,6 +13,7 @@ from pdray.errors import PdrayError
 from pdray.index.filters import NEWEST, Filter, Order, Spot
 from pdray.index.protocol import Stored
 from pdray.records import Hit as FoundHit
+from pdray.records import ModelSpec
 from pdray.search.language import Parsed, parse, unmatched
 from pdray.search.mixing import EQUAL, Weights
 from pdray.search.query import FUSION_DEPTH, Part, Query, narrowing, search, search_many
@@ -44,6 +45,7 @@ class Question:
 
     asked: SearchRequest
     collection: str
+    spec: ModelSpec  # the model that answers
     said: Parsed
     digest: str
     start: int
@@ -63,7 +65,7 @@ def answer(engine: Engine, asked: SearchRequest, images: Images = NONE) -> Answe
     if question.query is None:
         return _browsed(engine, question)
     seen: Payloads = {}
-    found = search(question.query, engine.towers(question.collection, seen))
+    found = search(question.query, engine.towers(question.collection, seen, question.spec))
     return _answered(engine, question, found, seen)
 
 
@@ -75,7 +77,7 @@ def answer_many(
     """
     began = perf_counter()
     answers: list[Any] = [None] * len(asked)
-    by_collection: dict[str, list[tuple[int, Question]]] = {}
+    by_model: dict[tuple[str, str], list[tuple[int, Question]]] = {}
     named = dict.fromkeys(str(id) for one in asked for id in _named(one))
     images = Images((), by_url, engine.images(list(named)))
     for number, one in enumerate(asked):
@@ -84,13 +86,14 @@ def answer_many(
             if question.query is None:
                 answers[number] = _browsed(engine, question)
             else:
-                by_collection.setdefault(question.collection, []).append((number, question))
+                by = (question.collection, question.spec.space)
+                by_model.setdefault(by, []).append((number, question))
         except (Problem, PdrayError) as error:
             answers[number] = _wrong(error)
-    for collection, questions in by_collection.items():
+    for (collection, _), questions in by_model.items():
         seen: Payloads = {}
         queries = [one.query for _, one in questions if one.query is not None]
-        found = search_many(queries, engine.towers(collection, seen))
+        found = search_many(queries, engine.towers(collection, seen, questions[0][1].spec))
         for (number, question), one_found in zip(questions, found, strict=True):
             answers[number] = _answered(engine, question, one_found, seen)
     took = round(1000 * (perf_counter() - began), 3)
@@ -117,7 +120,16 @@ def prepare(engine: Engine, asked: SearchRequest, images: Images) -> Question:
     collection = engine.named(asked.collection)
     said = parse(asked.text or "")
     rest = asked.model_dump_json(exclude={"limit", "cursor", "facets"})
-    digest = cursors.digest("search", collection, rest, *map(cursors.digest, images.uploads))
+    sent = [cursors.digest(upload) for upload in images.uploads]
+    # The next page comes from the model that gave the last one.
+    by = {
+        cursors.digest("search", collection, rest, *sent, spec.space): spec
+        for spec in engine.models(collection)
+    }
+    digest = next(iter(by))
+    if asked.cursor and (said_by := cursors.question(asked.cursor)) in by:
+        digest = said_by
+    spec = by[digest]
     upload = images.beside_mix(asked)
     vectors = said.words or said.without or asked.image_id or asked.image_url or asked.mix
     if vectors or upload:
@@ -130,15 +142,15 @@ def prepare(engine: Engine, asked: SearchRequest, images: Images) -> Question:
         limit = min(start + asked.limit + 1, DEEPEST)
         if asked.sort != "relevance":
             limit = depth = SORTED
-        query = _query(engine, collection, asked, images, upload, limit, depth)
-        return Question(asked, collection, said, digest, start, depth, None, query)
+        query = _query(engine, spec, asked, images, upload, limit, depth)
+        return Question(asked, collection, spec, said, digest, start, depth, None, query)
     if not (asked.text or "").strip() and not asked.filters and asked.sort == "relevance":
         raise Problem(400, "bad-query", "The query is empty: give words, an image or filters.")
     after, start = None, 0
     if asked.cursor:
         given = cursors.read(asked.cursor, digest, {**WRITTEN, "start": int})
         after, start = read(_order(asked), given["at"], given["id"]), given["start"]
-    return Question(asked, collection, said, digest, start, 0, after, None)
+    return Question(asked, collection, spec, said, digest, start, 0, after, None)
 
 
 def _order(asked: SearchRequest) -> Order:
@@ -148,7 +160,7 @@ def _order(asked: SearchRequest) -> Order:
 
 def _query(
     engine: Engine,
-    collection: str,
+    spec: ModelSpec,
     asked: SearchRequest,
     images: Images,
     upload: bytes | None,
@@ -157,13 +169,13 @@ def _query(
 ) -> Query:
     near = None
     if asked.image_id is not None:
-        near = _vector(engine, collection, str(asked.image_id), images.known)
+        near = _vector(engine, spec, str(asked.image_id), images.known)
     mix = [
         Part(
             one.weight,
             one.text,
             images.bytes_of(one),
-            _vector(engine, collection, str(one.image_id), images.known) if one.image_id else None,
+            _vector(engine, spec, str(one.image_id), images.known) if one.image_id else None,
         )
         for one in asked.mix
     ]
@@ -183,13 +195,13 @@ def _query(
 
 
 def _vector(
-    engine: Engine, collection: str, id: str, known: Mapping[str, Stored] | None
+    engine: Engine, spec: ModelSpec, id: str, known: Mapping[str, Stored] | None
 ) -> NDArray[float32] | None:
-    stored = engine.image(id, with_vector=True) if known is None else known.get(id)
+    stored = engine.image(id, spec) if known is None else known.get(id)
     if stored is None:
         raise no_image(id)
-    serving, other = engine.collections(), stored.payload["collection"]
-    if serving[other].space != serving[collection].space:
+    other = stored.payload["collection"]
+    if spec.space not in (one.space for one in engine.models(other)):
         raise Problem(
             400,
             "other-model",
@@ -268,8 +280,8 @@ def _facets_of(engine: Engine, question: Question) -> Facets | None:
 
 def similar(engine: Engine, id: str, limit: int) -> Answer:
     """What is like an image of its own collection, without itself."""
-    stored = engine.image(id, with_vector=True)
-    collection = stored.payload["collection"]
+    collection = engine.image(id).payload["collection"]
+    stored = engine.image(id, engine.collections()[collection])
     seen: Payloads = {}
     towers = engine.towers(collection, seen)
     found = search(Query(near=stored.vector, limit=limit + 1), towers)

@@ -19,7 +19,7 @@ import shutil
 import string
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from io import BytesIO
 from pathlib import Path
@@ -182,9 +182,15 @@ class StubIndexes:
         }
         self._found = [Found(str(uuid.UUID(int=n)), 0.5, payload) for n in range(_HITS + 1)]
 
-    def refresh(self, catalog: Catalog, serving: Serving) -> str | None:
+    def refresh(
+        self, catalog: Catalog, serving: Serving, besides: Collection[ModelSpec] = ()
+    ) -> str | None:
         """Always there."""
         return None
+
+    def opened(self, spec: ModelSpec) -> bool:
+        """Always."""
+        return True
 
     def index(self, spec: ModelSpec) -> Index:
         """The stub itself."""

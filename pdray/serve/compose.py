@@ -34,6 +34,7 @@ from pdray.catalog.catalog import Catalog
 from pdray.config import Settings, load, secrets_among
 from pdray.errors import IndexUnavailable, ModelUnavailable, PdrayError, UsageError
 from pdray.index.target import IndexTarget
+from pdray.ingest.orphans import end_with_parent
 from pdray.ingest.target import index_target
 from pdray.records import ModelSpec
 from pdray.serve import gate, haproxy, observing
@@ -84,6 +85,7 @@ class Replica:
     """The API in one process of Ray's."""
 
     def __init__(self, settings: Settings, images: Any, reach: Reach, *_owner: Any) -> None:
+        end_with_parent()
         observing.configure(settings.serve.log_file)
         sys.setswitchinterval(_SWITCH_SECONDS)
         # Runs that are started here work on this very cluster.
@@ -137,6 +139,7 @@ class ImageEncoder:
     """The image tower in one process of Ray's."""
 
     def __init__(self, settings: Settings) -> None:
+        end_with_parent()
         observing.configure(settings.serve.log_file)
         self._settings, self._tower = settings, ImageTower(settings)
         self._ending = threading.Event()
@@ -171,6 +174,7 @@ class IndexOwner:
     """The owner of the embedded indexes in one process of Ray's. Nobody calls it over Ray."""
 
     def __init__(self, settings: Settings) -> None:
+        end_with_parent()
         observing.configure(settings.serve.log_file)
         self._owner = Owner(settings, _target(settings))
 

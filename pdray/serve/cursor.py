@@ -19,22 +19,35 @@ def write(question: str, **place: Any) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def read(cursor: str, question: str, kinds: dict[str, type]) -> dict[str, Any]:
-    """The place. Raises Problem for what no answer to this question gave."""
+def question(cursor: str) -> str | None:
+    """The question that a cursor belongs to; None for what is no cursor."""
+    found = _document(cursor)
+    return found.get("of") if found else None
+
+
+def _document(cursor: str) -> dict[str, Any] | None:
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         found = json.loads(base64.b64decode(padded.encode("ascii"), b"-_", validate=True))
-        if not isinstance(found, dict) or found.pop("of") != question:
-            raise ValueError
-        if found.keys() != kinds.keys() or any(type(found[k]) is not kinds[k] for k in kinds):
-            raise ValueError
-        if any(isinstance(value, int) and value < 0 for value in found.values()):
-            raise ValueError
-    except (ValueError, KeyError, RecursionError) as error:
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def read(cursor: str, question: str, kinds: dict[str, type]) -> dict[str, Any]:
+    """The place. Raises Problem for what no answer to this question gave."""
+    found = _document(cursor) or {}
+    good = (
+        found.pop("of", None) == question
+        and found.keys() == kinds.keys()
+        and all(type(found[name]) is kind for name, kind in kinds.items())
+        and not any(isinstance(value, int) and value < 0 for value in found.values())
+    )
+    if not good:
         raise Problem(
             400,
             "bad-cursor",
             "The cursor belongs to another question: begin again without one.",
             "cursor",
-        ) from error
+        )
     return found

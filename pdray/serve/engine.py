@@ -7,10 +7,10 @@ request does here is plain and may block: call it from threads.
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,9 @@ from pdray.serve.pixels import ImageTower
 from pdray.serve.problems import Problem
 from pdray.serve.shown import Shown
 from pdray.serve.space import PixelEncoder, Space
+from pdray.serve.succession import Succession
 
+T = TypeVar("T")
 FOLLOW_SECONDS = 1.0
 _MOST_VALUES = 1_000_000  # of a field, such as folders: all of them, short of a fault
 
@@ -59,7 +61,7 @@ class Engine:
         self._own_tower = None if encode_pixels else ImageTower(settings)
         self._encode_pixels = encode_pixels or self._own_tower
         self._spaces: dict[str, Space] = {}
-        self._serving: dict[str, ModelSpec] = {}
+        self._succession = Succession()
         self._shown = Shown()
         self.serving = b""  # the spaces by collection, as a part of keys
         self._values: tuple[int | None, dict[tuple[str, str], Vocabulary]] = (None, {})
@@ -125,26 +127,28 @@ class Engine:
     def _refresh(self) -> None:
         if self._catalog is None:
             self._catalog = Catalog.open(self.settings.workspace, absent=True)
-        serving = models(self._catalog)
-        failed = self._indexes.refresh(self._catalog, serving)
-        for spec in serving.values():
+        pointed = models(self._catalog)
+        besides = self._succession.held
+        failed = self._indexes.refresh(self._catalog, pointed, besides.values())
+        for spec in pointed.values():
             if spec.space not in self._spaces:
                 try:
                     self._spaces[spec.space] = self._opened(spec)
                 except PdrayError as error:
                     failed = str(error)
-        if serving != self._serving or not self.serving:
-            self.serving = repr(
-                sorted((name, spec.space) for name, spec in serving.items())
-            ).encode()
-        self._serving = serving
+        serving = self._succession.follow(pointed, self._able)
+        spaces = sorted((name, spec.space) for name, spec in serving.items())
+        self.serving = repr(spaces).encode()
         self._ready, self._why = failed is None, failed or ""
-        kept = {spec.space for spec in serving.values()}
+        kept = {spec.space for spec in pointed.values()} | self._succession.held.keys()
         for gone in set(self._spaces) - kept:
             self._spaces.pop(gone).close()
         for resting in (*self._spaces.values(), self._own_tower):
             if resting:
                 resting.rest()
+
+    def _able(self, spec: ModelSpec) -> bool:
+        return spec.space in self._spaces and self._indexes.opened(spec)
 
     def _opened(self, spec: ModelSpec) -> Space:
         assert self._encode_pixels is not None
@@ -167,15 +171,15 @@ class Engine:
     def collections(self) -> dict[str, ModelSpec]:
         """The models that serve, by collection."""
         self.catalog  # noqa: B018 (before that nothing is known)
-        return dict(self._serving)
+        return dict(self._succession.serving)
 
     def named(self, collection: str | None) -> str:
         """The collection that is meant. Raises Problem for one that there isn't."""
         name = collection if collection is not None else self.settings.collection
         if name not in self.collections():
-            if not self._ready and not self._serving:
+            if not self._ready and not self._succession.serving:
                 raise IndexUnavailable(self._why)
-            there = ", ".join(self._serving) or "none yet"
+            there = ", ".join(self._succession.serving) or "none yet"
             raise Problem(
                 404, "no-collection", f"There is no collection {name!r}: {there}.", "collection"
             )
@@ -196,19 +200,44 @@ class Engine:
         """Whether the thread that follows lives, or was never started."""
         return self._thread.is_alive() or not self._thread.ident
 
-    def index(self, collection: str) -> Index:
-        """The index of a collection's space. Raises IndexUnavailable while it isn't open."""
-        return self._indexes.index(self._serving[collection])
+    def settled(self, work: Callable[..., T], *given: Any) -> T:
+        """What `work` gives of this engine while each collection has one model: it is done again
+        where another model came to serve meanwhile. So nothing mixes two, whatever it reads twice.
+        """
+        while True:
+            before = self.serving
+            try:
+                found = work(self, *given)
+            except (PdrayError, Problem):
+                if self.serving == before:
+                    raise
+            else:
+                if self.serving == before:
+                    return found
 
-    def _space(self, collection: str) -> Space:
-        space = self._spaces.get(self._serving[collection].space)
+    def models(self, collection: str) -> tuple[ModelSpec, ...]:
+        """The model that serves a collection, and one that did until a moment ago."""
+        serving, before = self._succession.serving[collection], self._succession.before(collection)
+        return (serving,) if before is None else (serving, before)
+
+    def index(self, collection: str, spec: ModelSpec | None = None) -> Index:
+        """The index of a collection's space, or of that of one of its models. Raises
+        IndexUnavailable while it isn't open."""
+        return self._indexes.index(spec or self._succession.serving[collection])
+
+    def towers(
+        self,
+        collection: str,
+        seen: dict[str, Mapping[str, Any]],
+        spec: ModelSpec | None = None,
+    ) -> Towers:
+        """What answers queries in a collection, by the model that serves or another of its
+        `models`; payloads of all that is found go into `seen`.
+        """
+        spec = spec or self._succession.serving[collection]
+        index, space = self.index(collection, spec), self._spaces.get(spec.space)
         if space is None:
             raise IndexUnavailable(self._why or "The index is being opened.")
-        return space
-
-    def towers(self, collection: str, seen: dict[str, Mapping[str, Any]]) -> Towers:
-        """What answers queries in a collection; payloads of all that is found go into `seen`."""
-        space, index = self._space(collection), self.index(collection)
 
         version = self.version
 
@@ -255,20 +284,27 @@ class Engine:
     def shown(self, id: str) -> Mapping[str, Any] | None:
         """What is known of an image that was just found, in a collection that still serves."""
         payload = self._shown.get(self.version, id)
-        return payload if payload and payload.get("collection") in self._serving else None
+        return (
+            payload if payload and payload.get("collection") in self._succession.serving else None
+        )
 
     def thumbnail(self, payload: Mapping[str, Any]) -> bytes:
         """The JPEG of a point's thumbnail. Raises OSError where it can't be read."""
         place = payload["thumb"]
         return self.catalog.thumbnail(Thumbnail(place["pack"], place["offset"], place["length"]))
 
-    def image(self, id: str, with_vector: bool = False) -> Stored:
-        """One image of any collection. Raises Problem where there is none."""
+    def image(self, id: str, spec: ModelSpec | None = None) -> Stored:
+        """One image of any collection. Where a model is named it comes with a vector: by that
+        model, if its index has the image, else by its collection's. Raises Problem where there is
+        none.
+        """
         serving, version = self.collections(), self.version
-        if not with_vector and (payload := self.shown(id)) is not None:
+        if spec is None and (payload := self.shown(id)) is not None:
             return Stored(id, dict(payload))
-        for collection in {spec.space: name for name, spec in serving.items()}.values():
-            for stored in self.index(collection).retrieve([id], with_vector):
+        specs = {one.space: one for one in ((spec,) if spec else ())}
+        specs |= {one.space: one for one in serving.values()}
+        for one in specs.values():
+            for stored in self._indexes.index(one).retrieve([id], spec is not None):
                 if stored.payload.get("collection") in serving:
                     self._shown.keep(version, [stored])
                     return stored

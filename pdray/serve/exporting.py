@@ -119,7 +119,8 @@ def _cell(value: Any) -> Any:
 
 def _parquet(engine: Engine, collection: str, pages: Iterable[list[Hit]]) -> Iterator[bytes]:
     """With each image's vector of unit length as the column "embedding"."""
-    spec, index = engine.collections()[collection], engine.index(collection)
+    spec = engine.collections()[collection]
+    index = engine.index(collection, spec)
     embedding = pa.field("embedding", pa.list_(pa.float32(), spec.dim))
     fields = [*(pa.field(name, kind) for name, kind in _COLUMNS.items()), embedding]
     about = {"pdray.model": spec.name, "pdray.space": spec.space}

@@ -8,15 +8,15 @@ killed HAProxy would live on.
 It runs whenever a replica comes or goes, so it imports little.
 """
 
-import ctypes
 import os
 import re
 import signal
 import sys
 from pathlib import Path
 
+from pdray.ingest.orphans import end_with_parent
+
 PAGE = "503.http"  # in the folder above that of the configuration, which Ray names by the node
-_PR_SET_PDEATHSIG = 1
 _CLOSED = ("frontend prometheus", "listen stats")
 # A replica that dies may have begun: only what changes nothing is asked again, for which HAProxy
 # must have all of it. And where a connection that it had kept was dead, it would end in silence.
@@ -49,11 +49,7 @@ def main() -> None:
 
     file = Path(sys.argv[sys.argv.index("-f") + 1])
     file.write_text(closed(file.read_text("utf-8"), file.parent.parent / PAGE), "utf-8")
-    parent = os.getppid()
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it ended before that took effect
-        sys.exit("Ray has ended.")
+    end_with_parent(signal.SIGTERM)
     os.environ.pop("RAY_SERVE_HAPROXY_BINARY_PATH", None)  # which would lead back here
     program = get_haproxy_binary()
     os.execv(program, [program, *sys.argv[1:]])

@@ -5,7 +5,7 @@ An embedded index has one owner, so whoever holds it also brings in what runs co
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from hashlib import blake2b
 from time import time
@@ -32,8 +32,16 @@ class Indexes(Protocol):
 
     changes: Counter[str]
 
-    def refresh(self, catalog: Catalog, serving: Serving) -> str | None:
-        """Sees what is new; a sentence while something can't be reached."""
+    def refresh(
+        self, catalog: Catalog, serving: Serving, besides: Collection[ModelSpec] = ()
+    ) -> str | None:
+        """Sees what is new; a sentence while something can't be reached. Indexes of the models
+        `besides` those that serve stay open.
+        """
+        ...
+
+    def opened(self, spec: ModelSpec) -> bool:
+        """Whether the index of a space can be asked now."""
         ...
 
     def index(self, spec: ModelSpec) -> Index:
@@ -83,7 +91,13 @@ class Held:
             raise IndexUnavailable(self._why or "The index is being opened.")
         return found[0]
 
-    def refresh(self, catalog: Catalog, serving: Serving) -> str | None:
+    def opened(self, spec: ModelSpec) -> bool:
+        """See Indexes."""
+        return spec.space in self._open
+
+    def refresh(
+        self, catalog: Catalog, serving: Serving, besides: Collection[ModelSpec] = ()
+    ) -> str | None:
         """See Indexes. Opens indexes of new spaces and brings in what runs committed."""
         if self._embedded and self._following is None:
             with suppress(IndexUnavailable):  # another server does: it holds the spaces too
@@ -94,7 +108,10 @@ class Held:
                 self._look(catalog, name, spec)
             except PdrayError as error:
                 failed = str(error)
-        kept = {spec.space for spec in serving.values()}
+        for spec in besides:
+            with suppress(PdrayError):  # nobody need be answered by what served before
+                self._open_one(catalog, spec)
+        kept = {spec.space for spec in (*serving.values(), *besides)}
         for gone in set(self._open) - kept:
             self._open.pop(gone)[0].close()
         if not self._embedded:
@@ -103,13 +120,16 @@ class Held:
         return failed
 
     def _look(self, catalog: Catalog, name: str, spec: ModelSpec) -> None:
+        self._open_one(catalog, spec)
+        if self._embedded:
+            self.changes[name] += self._bring_in(name, self._open[spec.space][1])
+
+    def _open_one(self, catalog: Catalog, spec: ModelSpec) -> None:
         if spec.space not in self._open:
             opened = open_index(self._target, spec.space, spec.dim, wait_seconds=0.0)
             index = cast(Index, _Counted(opened, self._edited))
             self._open[spec.space] = (index, Projector(catalog, index, spec))
             self._version.move()
-        if self._embedded:
-            self.changes[name] += self._bring_in(name, self._open[spec.space][1])
 
     def _edited(self) -> None:
         self._edits += 1

@@ -87,7 +87,8 @@ async def drive(
             if sent >= end or (ended and ended.is_set()):
                 break
             try:
-                line = line or await _connect(parts.hostname or "127.0.0.1", parts.port or 80)
+                if line is None or line.closed:  # between two requests a server may end it
+                    line = await _connect(parts.hostname or "127.0.0.1", parts.port or 80)
                 asked = line.ask(requests[number % len(requests)])
                 status, body = await asyncio.wait_for(asked, _PATIENCE)
             except (OSError, EOFError, TimeoutError):
@@ -118,6 +119,11 @@ class _Line(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be asked over it any more."""
+        return self._transport is None
+
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
         if self._waiting and not self._waiting.done():
@@ -146,6 +152,9 @@ class _Line(asyncio.Protocol):
             self._buffer = b""
             if not self._waiting.done():
                 self._waiting.set_result((status, rest))
+            if b"connection: close" in lines:  # as a proxy says that takes up new settings
+                self.close()
+                self._transport = None
 
     def close(self) -> None:
         """Ends the connection."""

@@ -9,7 +9,7 @@ from pdray.models.resolve import BUILTIN
 from pdray.serve.collection_shapes import ModelDocument, Models, PrecisionDocument
 from pdray.serve.engine import Engine
 
-_FORMATS = ("fp32", "bf16", "fp16", "int8")
+_FORMATS = ("fp32", "bf16", "fp16", "int8", "nf4")
 
 
 def models(engine: Engine) -> Models:
@@ -69,4 +69,7 @@ _WORDS = {
         "int8",
         "cpu",
     ): "the image tower in 8 bits: the fastest on CPUs, cosine to fp32 0.9996",
+    ("int8", "cuda"): "half the memory of bf16, and slower",
+    ("nf4", "cpu"): "a quarter of the memory of bf16, and slower",
+    ("nf4", "cuda"): "a quarter of the memory of bf16, and slower",
 }

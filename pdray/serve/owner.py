@@ -21,6 +21,7 @@ from pdray.serve import metrics
 from pdray.serve.held import Held, models
 from pdray.serve.meeting import place
 from pdray.serve.shared import VERSION, offer
+from pdray.serve.succession import Succession
 from pdray.serve.version import Version
 from pdray.serve.wire import Listener
 
@@ -35,8 +36,8 @@ class Owner:
         self._settings = settings
         folder = place(target)
         self._held = Held(target, Version(folder / VERSION))
-        self._serving: dict[str, ModelSpec] = {}  # as last seen
-        self._specs: dict[str, ModelSpec] = {}  # by space
+        self._succession = Succession()
+        self._specs: dict[str, ModelSpec] = {}  # by space: those that may be asked for
         self._why: str | None = "The server is starting."
         self._catalog: Catalog | None = None
         self._ending = threading.Event()
@@ -54,10 +55,13 @@ class Owner:
             try:
                 if self._catalog is None:
                     self._catalog = Catalog.open(self._settings.workspace, absent=True)
-                serving = models(self._catalog)
-                self._specs = {spec.space: spec for spec in serving.values()}
-                self._why = self._held.refresh(self._catalog, serving)
-                self._serving = serving
+                pointed = models(self._catalog)
+                self._specs |= {spec.space: spec for spec in pointed.values()}
+                besides = self._succession.held.values()
+                self._why = self._held.refresh(self._catalog, pointed, besides)
+                self._succession.follow(pointed, self._held.opened)
+                pointed_at = {spec.space: spec for spec in pointed.values()}
+                self._specs = self._succession.held | pointed_at
                 if self._held.owns and self._listener is None:
                     # Where another server owns them, its owner answers our replicas too.
                     metrics.clear(self._folder)
@@ -84,7 +88,7 @@ class Owner:
 
     def _state(self, known: Sequence[str]) -> tuple[str | None, Counter[str]]:
         """A replica may have seen a collection first: then it hears that it isn't open yet."""
-        new = set(known) - self._serving.keys()
+        new = set(known) - self._succession.serving.keys()
         why = self._why or ("The index is being opened." if new else None)
         return why, self._held.changes
 

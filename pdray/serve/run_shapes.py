@@ -10,7 +10,7 @@ from pdray.serve.launching import Started
 RunState = Literal[
     "starting", "running", "paused", "cancelling", "completed", "cancelled", "failed", "died"
 ]
-Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8", "nf4"]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4_096, pattern=r"^[^\x00]+$")]
 CollectionName = Annotated[
     str,

@@ -1,7 +1,7 @@
 """Indexes that another process of this machine holds: what it offers, and how it is reached."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -160,8 +160,10 @@ class Shared:
         self._reached = False
         self.changes: Counter[str] = Counter()
 
-    def refresh(self, catalog: Catalog, serving: Serving) -> str | None:
-        """See Indexes."""
+    def refresh(
+        self, catalog: Catalog, serving: Serving, besides: Collection[ModelSpec] = ()
+    ) -> str | None:
+        """See Indexes. What stays open is for the holder to decide."""
         try:
             why, self.changes = self._caller.call("state", sorted(serving))
         except IndexUnavailable as error:
@@ -169,6 +171,14 @@ class Shared:
         else:
             self._reached = True
         return why  # type: ignore[no-any-return]
+
+    def opened(self, spec: ModelSpec) -> bool:
+        """See Indexes."""
+        try:
+            self.index(spec).count()
+        except IndexUnavailable:
+            return False
+        return True
 
     def index(self, spec: ModelSpec) -> Index:
         """See Indexes."""

@@ -13,9 +13,9 @@ library_name: transformers
 
 # The built-in model of pdray
 
-A very small model of CLIP's architecture (64 × 64 pixels, {parameters:.1f} million parameters, 128
-dimensions). It is here so that a fresh machine without a model hub can index the synthetic scenes
-of `pdray samples` and really search them. For your own photographs use a real CLIP.
+A very small model of CLIP's architecture (80 × 80 pixels, {parameters:.1f} million parameters,
+{dim} dimensions). It is here so that a fresh machine without a model hub can index the synthetic
+scenes of `pdray samples` and really search them. For your own photographs use a real CLIP.
 
 ## What it can do
 
@@ -35,7 +35,7 @@ white background") and short ones ("a red star", "three hearts"). {unsure}
 ## What it can't do
 
 - More than the figures below say: a whole description is found by all its parts together, so it
-  works far better than a query for one part alone.
+  works better than a query for one part alone.
 - Photographs: it has never seen one. On them it answers by rough colour and brightness at best, and
   its order of hits means nothing.
 - Words outside of the list above: every word has tokens, so none is an error, but the model has no
@@ -44,12 +44,15 @@ white background") and short ones ("a red star", "three hearts"). {unsure}
 
 ## How it was made
 
-Trained from nothing on {pictures:,} pictures that pdray rendered itself (`pdray.samples`), each
-with new captions at every step: half of them random scenes, half the same scenes with one attribute
-changed. {steps:,} steps of {batch} pictures, seed {seed}; symmetric InfoNCE with a learnt
-temperature and, beside it, classification of each scene's attributes by heads that were thrown
-away. No outside picture, text or weight was used. The tokenizer is byte-level BPE over the captions
-and a few English sentences.
+Trained on {pictures:,} pictures that pdray rendered itself (`pdray.samples`), each with new
+captions at every step: half of them random scenes, half the same scenes with one attribute changed.
+The image tower starts from that of the built-in captioner, which was trained on such scenes too;
+all else starts from nothing. {steps:,} steps of {batch} pictures with a whole description each and
+{texts} short texts, seed {seed}, {minutes:.0f} minutes. Whole descriptions: symmetric InfoNCE with
+a learnt temperature. Short ones: each picture that a text fits comes before all that it doesn't
+fit, and the other way round. Beside them, classification of each scene's attributes by heads that
+were thrown away. No outside picture, text or weight was used. The tokenizer is byte-level BPE over
+the captions and a few English sentences.
 
     {command}
 
@@ -65,7 +68,17 @@ random stream that training never uses, read back from their files:
 |---|---|
 | full caption finds its scene first (R@1) | {recall_at_1:.3f} |
 | among the first ten (R@10) | {recall_at_10:.3f} |
-| "a red star" and the like: precision among the first ten | {short_precision_at_10:.3f} |
+
+Short queries: precision among the first ten, over all queries that at least ten of those scenes
+fit:
+
+| | |
+|---|---|
+| all of them | {short_precision_at_10:.3f} |
+| colour and shape ("a red star") | {short_colour:.3f} |
+| fill and shape ("a striped star") | {short_fill:.3f} |
+| number and shape ("three stars") | {short_count:.3f} |
+| background ("a striped background") | {short_background:.3f} |
 
 Minimal pairs: how often a picture is nearer to its own caption than to that of a scene that differs
 in one attribute alone ({count} pairs each, chance 0.5):
@@ -88,8 +101,11 @@ def write_card(
     seed: int,
     pictures: int,
     batch: int,
+    texts: int,
+    minutes: float,
     scenes: int,
     parameters: int,
+    dim: int,
     pairs: int,
 ) -> None:
     """Writes README.md into `out` from the figures of `evaluate` and what training was given."""
@@ -106,12 +122,15 @@ def write_card(
         seed=seed,
         pictures=pictures,
         batch=batch,
+        texts=texts,
+        minutes=minutes,
+        dim=dim,
         scenes=scenes,
         parameters=parameters / 1e6,
         steps=int(figures["steps"]),
         recall_at_1=figures["recall_at_1"],
         recall_at_10=figures["recall_at_10"],
-        short_precision_at_10=figures["short_precision_at_10"],
+        **{name: value for name, value in figures.items() if name.startswith("short_")},
     )
     (out / "README.md").write_text(text, encoding="utf-8")
 

@@ -14,10 +14,10 @@ from PIL import Image
 from torch.nn import functional
 from transformers import AutoTokenizer, CLIPModel
 
-from pdray.samples.captions import facts, full_caption
+from pdray.samples.captions import NUMBERS, facts, full_caption, plural, with_article
 from pdray.samples.collection import write_collection
 from pdray.samples.drawing import render
-from pdray.samples.scene import COLOURS, SHAPES, Scene, scenes
+from pdray.samples.scene import COLOURS, FILLS, GROUNDS, SHAPES, Scene, scenes
 from pdray.samples.variation import VARIATIONS, vary
 from pdray.training.network import EDGE
 from pdray.training.pictures import Pixels, fit
@@ -26,7 +26,8 @@ Vectors = NDArray[np.float32]
 
 # Seeds of evaluation; collections share no random stream with training.
 SEED = 20_260_101
-SHORT_QUERY_LEAST = 5
+# A short query counts where this many scenes fit it: fewer can't fill the first ten.
+FIRST = 10
 
 
 class Encoder:
@@ -65,9 +66,9 @@ def evaluate(
     """Figures from 0 to 1 of the model in `folder`.
 
     `recall_at_1` and `recall_at_10`: full captions over `count` JPEG scenes of `seed`;
-    `short_precision_at_10`: "a red star" and the like over the same; `pair_<attribute>`: how often
-    a picture is nearer to its caption than to that of a scene that differs in this alone, over
-    `pairs` pictures.
+    `short_precision_at_10` and `short_<kind>`: those of `short_precision` over the same;
+    `pair_<attribute>`: how often a picture is nearer to its caption than to that of a scene that
+    differs in this alone, over `pairs` pictures.
     """
     encoder = Encoder(folder)
     with tempfile.TemporaryDirectory() as scratch:
@@ -94,26 +95,48 @@ def _retrieval(encoder: Encoder, folder: Path, shown: list[Scene]) -> dict[str, 
     return {
         "recall_at_1": recall(words, pictures, 1),
         "recall_at_10": recall(words, pictures, 10),
-        "short_precision_at_10": short_precision(encoder, pictures, shown),
+    } | short_precision(encoder, pictures, shown)
+
+
+def short_queries() -> dict[str, dict[str, str]]:
+    """Texts that name a part, by kind: of each, what a scene must have among its `facts`."""
+    return {
+        "colour": {
+            with_article(f"{c} {shape}"): f"{c} {shape}" for c in COLOURS for shape in SHAPES
+        },
+        "fill": {
+            with_article(f"{fill} {shape}"): f"{fill} {shape}" for fill in FILLS for shape in SHAPES
+        },
+        "count": {
+            f"{word} {plural(shape)}": f"{number} {shape}"
+            for number, word in NUMBERS.items()
+            for shape in SHAPES
+        },
+        "background": {
+            with_article(f"{'fading' if kind == 'gradient' else kind} background"): f"ground {kind}"
+            for kind in GROUNDS
+        },
     }
 
 
-def short_precision(encoder: Encoder, pictures: Vectors, shown: Sequence[Scene]) -> float:
-    """Precision among the first ten (or as many as there are, if fewer) of "a <colour> <shape>",
-    over all such queries that at least SHORT_QUERY_LEAST scenes fit; 0 where none is asked."""
+def short_precision(
+    encoder: Encoder, pictures: Vectors, shown: Sequence[Scene]
+) -> dict[str, float]:
+    """Precision among the first ten of `short_queries` that at least ten scenes fit: mean of all
+    (`short_precision_at_10`) and of each kind (`short_<kind>`); 0 where none is asked."""
     known = [facts(scene) for scene in shown]
-    queries = [f"{colour} {shape}" for colour in COLOURS for shape in SHAPES]
-    fits = np.array([[query in fact for fact in known] for query in queries])
-    asked = [index for index in range(len(queries)) if fits[index].sum() >= SHORT_QUERY_LEAST]
-    if not asked:
-        return 0.0
-    texts = [f"{'an' if queries[i][0] in 'aeiou' else 'a'} {queries[i]}" for i in asked]
-    ranked = np.argsort(-(encoder.words(texts) @ pictures.T), axis=1)
-    found = []
-    for row, index in enumerate(asked):
-        first = min(10, int(fits[index].sum()))
-        found.append(fits[index][ranked[row, :first]].mean())
-    return float(np.mean(found))
+    figures, every = {}, []
+    for kind, queries in short_queries().items():
+        fit = np.array([[fact in of for of in known] for fact in queries.values()])
+        asked = np.flatnonzero(fit.sum(axis=1) >= FIRST)
+        found = [0.0]
+        if len(asked):
+            texts = [list(queries)[index] for index in asked]
+            first = np.argsort(-(encoder.words(texts) @ pictures.T), axis=1)[:, :FIRST]
+            found = list(np.take_along_axis(fit[asked], first, axis=1).mean(axis=1))
+            every += found
+        figures[f"short_{kind}"] = float(np.mean(found))
+    return {"short_precision_at_10": float(np.mean(every or [0.0])), **figures}
 
 
 def minimal_pairs(encoder: Encoder, seed: int, count: int) -> dict[str, float]:

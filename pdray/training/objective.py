@@ -1,7 +1,7 @@
 """What training minimises: symmetric InfoNCE (Radford et al. 2021, "Learning transferable visual
-models from natural language supervision") over pairs that are hard negatives of each other, and
-questions about each picture, which teach shape and texture sooner. The questions' heads are thrown
-away after training."""
+models from natural language supervision") over pairs that are hard negatives of each other; that
+short texts have what fits them before all else; and questions about each picture, which teach
+texture sooner. The questions' heads are thrown away after training."""
 
 from collections.abc import Sequence
 
@@ -55,7 +55,7 @@ class Questions(nn.Module):
 
     def forward(self, features: Tensor, truth: Tensor) -> Tensor:
         """Mean cross-entropy. features (batch, width), truth (batch, questions) with ABSENT."""
-        parts = self.heads(features).split(QUESTIONS, dim=1)
+        parts = self.heads(features).float().split(QUESTIONS, dim=1)
         losses = [
             functional.cross_entropy(part, truth[:, index], ignore_index=ABSENT, reduction="sum")
             for index, part in enumerate(parts)
@@ -63,26 +63,43 @@ class Questions(nn.Module):
         return torch.stack(losses).sum() / (truth != ABSENT).sum().clamp(min=1)
 
 
-def contrast_loss(pictures: Tensor, words: Tensor, scale: Tensor, also_true: Tensor) -> Tensor:
-    """Symmetric InfoNCE of L2-normalised (batch, dim) embeddings.
+def contrast_loss(
+    pictures: Tensor, words: Tensor, scale: Tensor, also_right: Tensor | None = None
+) -> Tensor:
+    """Symmetric InfoNCE of L2-normalised (batch, dim) embeddings, row i of each a pair.
 
-    `also_true[i, j]` marks words i that fit picture j of another row: neither right nor wrong, they
-    are left out.
+    `also_right[i, j]` (batch, batch) bool marks words i that fit picture j of another row: neither
+    right nor wrong, they are left out.
     """
-    logits = (scale * words @ pictures.T).masked_fill(also_true, -1e4)
-    target = torch.arange(len(logits))
+    logits = scale * words @ pictures.T
+    if also_right is not None:
+        logits = logits.masked_fill(also_right, -1e4)
+    target = torch.arange(len(logits), device=logits.device)
     loss = functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)
     return loss / 2
 
 
-def truths(claims: Sequence[frozenset[str] | None], scenes: Sequence[Scene]) -> Tensor:
-    """The `also_true` of `contrast_loss`; a claim of None, a full caption, fits its own only."""
+def finding_loss(pictures: Tensor, words: Tensor, scale: Tensor, fit: Tensor) -> Tensor:
+    """How far what fits isn't before what doesn't, both for texts and for pictures.
+
+    `pictures` (batch, dim) and `words` (texts, dim) of length 1, `fit` (texts, batch) bool. Each
+    right picture of a text is held against all wrong ones, not against other right ones: InfoNCE
+    with several positives (Khosla et al. 2020, "Supervised contrastive learning") less the
+    positives in its denominator, which would push them apart.
+    """
+    scores = scale * words @ pictures.T
+    return (_before(scores, fit) + _before(scores.T, fit.T)) / 2
+
+
+def _before(scores: Tensor, fit: Tensor) -> Tensor:
+    wrong = scores.masked_fill(fit, -torch.inf).logsumexp(dim=1, keepdim=True)
+    losses = functional.softplus(wrong - scores).masked_fill(~fit, 0.0)
+    right = fit.sum(dim=1)
+    asked = right > 0
+    return (losses.sum(dim=1)[asked] / right[asked]).mean() if asked.any() else losses.sum()
+
+
+def fits(claims: Sequence[frozenset[str]], scenes: Sequence[Scene]) -> Tensor:
+    """Which scenes have all that each text claims: (texts, scenes) bool."""
     known = [facts(scene) for scene in scenes]
-    also = torch.zeros(len(claims), len(scenes), dtype=torch.bool)
-    for row, claim in enumerate(claims):
-        if claim is None:
-            continue
-        for column, fact in enumerate(known):
-            if row != column and claim <= fact:
-                also[row, column] = True
-    return also
+    return torch.tensor([[claim <= fact for fact in known] for claim in claims])

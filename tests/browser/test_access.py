@@ -168,9 +168,10 @@ def test_axe_finds_nothing_wrong_in_what_opens_over_the_grid(
     look()
     page.keyboard.press("Escape")
     page.evaluate("""() => {
-      const dataTransfer = new DataTransfer();
-      dataTransfer.items.add(new File([], "a.jpg"));
-      document.body.dispatchEvent(new DragEvent("dragenter", { dataTransfer, bubbles: true }));
+      const data = new DataTransfer();
+      data.items.add(new File([], "a.jpg"));
+      const entering = new DragEvent("dragenter", { dataTransfer: data, bubbles: true });
+      document.body.dispatchEvent(entering);
     }""")
     page.get_by_text("Add them to this search").wait_for()
     look()

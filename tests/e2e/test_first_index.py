@@ -111,10 +111,16 @@ def test_an_image_finds_itself_and_a_sheet_shows_it(indexed, pdray, tmp_path):
 
 def test_words_and_an_image_together_mean_both(indexed, pdray):
     photo, words = indexed.photos / "scene-000007.jpg", indexed.captions["scene-000031.jpg"]
-    done = pdray("search", words, "--image", photo, "-w", indexed.workspace, "--json")
-    names = [name(hit["uri"]) for hit in done.document["hits"]]
-    assert "scene-000007.jpg" in names
-    assert "scene-000031.jpg" in names
+
+    def ranks(*asked):
+        at = ("-w", indexed.workspace, "--limit", 150, "--json")
+        hits = pdray("search", *asked, *at).document["hits"]
+        names = [name(hit["uri"]) for hit in hits]
+        return [names.index(one) for one in ("scene-000007.jpg", "scene-000031.jpg")]
+
+    shown, said = ranks(words, "--image", photo)
+    assert shown < ranks(words)[0]
+    assert said < ranks("--image", photo)[1]
 
 
 def test_status_doctor_and_errors_print_one_document_each(indexed, pdray):

@@ -39,12 +39,14 @@ def home(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def looked(home, pdray):
+def looked(home, pdray, one_ray):
     """What the commands that only look and mend say of it."""
     at = ("-w", home / "workspace", "--json")
     return {
         "status": pdray("status", *at).document["collections"][0],
         "rebuild": pdray("rebuild", *at).document,
+        "refused": pdray("search", "a red circle", "-n", 5, *at, expect=1).sentence,
+        "switch": pdray("models", "switch", "builtin", *at, **one_ray).document,
         "search": pdray("search", "a red circle", "-n", 5, *at).document,
         "errors": pdray("errors", *at).document,
         "verify": pdray("verify", *at).document,
@@ -78,6 +80,12 @@ def test_it_opens_and_says_what_it_holds(looked):
     assert (status["model"], status["committed"], status["failed"]) == ("builtin", 5, 1)
     assert looked["errors"]["kinds"] == {"not-an-image": 1}
     assert looked["format"] == {"format": 1}
+
+
+def test_a_built_in_model_of_long_ago_is_replaced_by_todays(looked):
+    assert looked["refused"].endswith("`pdray models switch builtin` gives it this one.")
+    found = looked["switch"]
+    assert (found["switched"], found["report"]["embedded"], found["missing"]) == (True, 5, 0)
 
 
 def test_its_index_is_made_anew_and_answers(looked, home):

@@ -134,7 +134,7 @@ def test_a_run_on_a_gpu_outlives_the_death_of_one_of_its_processes(
 ) -> None:
     fault = Fault(str(tmp_path / "fault"))
     cluster = nodes(fault, num_cpus=2, num_gpus=1)
-    counts = counted(f"a {stage[1:].lower()} worker beside a GPU killed")
+    counts = counted(f"a worker beside a GPU killed: {stage}")
     with running(photos, tmp_path, cluster, fault) as run:
         title = f"ray::MapWorker(MapBatches({stage}))"
         found = [p for p in processes(str(tmp_path)) if " ".join(p.cmdline()).startswith(title)]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pdray.models.random_weights import write_random_clip
 from pdray.serve.load import Load, drive, request
 from tests.served import Made, make
 from tests.serving import API, Server, environment, serve_run
@@ -190,6 +191,43 @@ def test_a_run_writes_under_load_and_no_answer_is_wrong(made: Made, tmp_path: Pa
             return int(listed["collections"][0]["images"])
 
         until(lambda: images() == made.count + new, "all that the run committed", 5)
+
+
+def test_a_model_is_switched_and_back_under_load_and_no_answer_is_a_mix(made: Made, tmp_path: Path):
+    other = write_random_clip(tmp_path / "other", architecture="tiny-224")
+    pdray = [sys.executable, "-m", "pdray", "models", "switch"]
+    with serve_run("local", tmp_path, workspace=str(made.workspace), serve_cache_mb=0) as server:
+        watch = Watch(server, made)
+        before, found = watch.expected, list[list[str]]()
+
+        def kept(number: int, status: int, body: bytes) -> None:
+            """Any answer, for now: which are right is known at the end."""
+            assert status == 200, body
+            answered.append((number % len(before), Watch._ids(json.loads(body))))
+
+        answered: list[tuple[int, list[str]]] = []
+        watch.check = kept  # type: ignore[method-assign]
+
+        def switch(*to: str) -> None:
+            call = [*pdray, *to, "-w", str(made.workspace)]
+            subprocess.run(call, check=True, capture_output=True, env=environment())
+
+        async def scenario() -> Load:
+            busy = asyncio.create_task(watch.load(4, 75))
+            await asyncio.to_thread(switch, str(other))
+            await asyncio.to_thread(
+                until, lambda: Watch._ids(server.search(**watch.asked[0])) != before[0], "the other"
+            )
+            found.extend(Watch._ids(server.search(**one)) for one in watch.asked)
+            await asyncio.to_thread(switch, "--rollback")
+            return await busy
+
+        load = asyncio.run(scenario())
+        states = [(ids == before[number], ids == found[number]) for number, ids in answered]
+        watch.wrong = [one for one, state in zip(answered, states, strict=True) if not any(state)]
+        assert told("a switch and the way back, 4 at once", load, watch) == []
+        assert sum(new and not old for old, new in states) > 10
+        assert states[-1][0], "the model before answers at the end"
 
 
 def test_the_gpu_configuration_starts_where_ray_has_gpus(made: Made, tmp_path: Path):

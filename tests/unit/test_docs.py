@@ -24,7 +24,7 @@ def _commands() -> set[str]:
 
 
 def test_the_readme_names_every_command_and_no_other() -> None:
-    named = re.findall(r"(?:`|bin/)pdray ((?:(?:models|runs) )?[a-z][a-z-]+)", README)
+    named = re.findall(r"(?:`|bin/)pdray ((?:(?:models|runs|eval) )?[a-z][a-z-]+)", README)
     assert set(named) == _commands()
 
 

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,9 @@ from pdray.models.encoder import DualEncoder
 from pdray.models.precision import has_int8
 from pdray.models.random_weights import write_random_clip
 from pdray.models.resolve import resolve
+from pdray.samples.captions import simple_caption
+from pdray.samples.drawing import render
+from pdray.samples.scene import scenes
 
 SIDE = 32
 TEXTS = ["a red circle", "", "two blue dogs under a very large green tree " * 5, "猫 and dog"]
@@ -192,6 +196,8 @@ def test_a_tower_on_a_cpu_needs_no_model_of_transformers(clip: Path, towers: str
 import sys
 from pdray.models.encoder import DualEncoder
 from pdray.models.resolve import resolve
+from pdray.samples.drawing import render
+from pdray.samples.scene import scenes
 folder, towers, heavy = sys.argv[1:]
 DualEncoder(resolve(folder), device="cpu", towers=towers)
 print(heavy in sys.modules)
@@ -295,6 +301,28 @@ def test_int8_stays_close_to_fp32_in_every_family(family: Path):
     pixels = random_pixels(8)
     assert cosines(low.encode_pixels(pixels), high.encode_pixels(pixels)).min() > 0.995
     assert cosines(low.encode_texts(TEXTS), high.encode_texts(TEXTS)).min() > 0.999
+
+
+def test_nf4_rounds_every_layer_of_every_family(family: Path):
+    low = DualEncoder(resolve(str(family)), device="cpu", precision="nf4")
+    rounded = [one for one in low._of_model.modules() if type(one).__name__ == "Linear4bit"]
+    assert len(rounded) >= 12
+    assert all(layer.weight.dtype is torch.uint8 for layer in rounded)
+    # Random weights of width 32 agree badly: this only tells one layer taken for another.
+    close = cosines(
+        low.encode_pixels(random_pixels(8)), build(family).encode_pixels(random_pixels(8))
+    )
+    assert close.min() > 0.6
+
+
+def test_nf4_stays_near_fp32_where_weights_mean_something():
+    spec = resolve("builtin")
+    low, high = (DualEncoder(spec, device="cpu", precision=one) for one in ("nf4", "fp32"))
+    edge = (spec.preprocessing.width, spec.preprocessing.height)
+    pixels = np.stack([np.asarray(render(one, edge)) for one in islice(scenes(3), 24)])
+    assert cosines(low.encode_pixels(pixels), high.encode_pixels(pixels)).min() > 0.9
+    texts = [simple_caption(one) for one in islice(scenes(3), 24)]
+    assert cosines(low.encode_texts(texts), high.encode_texts(texts)).min() > 0.9
 
 
 @eight_bits

@@ -36,7 +36,8 @@ def test_a_gpu_is_shared_where_both_fit() -> None:
 
 def test_a_model_is_measured_in_a_process_of_its_own() -> None:
     spec = resolve("builtin")
-    pixels = np.random.default_rng(0).integers(0, 255, (12, 64, 64, 3), dtype=np.uint8)
+    shape = (12, spec.preprocessing.height, spec.preprocessing.width, 3)
+    pixels = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
     found = measure(spec, "fp32", pixels, device="cpu", threads=1)
     assert found.vectors.shape == (12, spec.dim)
     assert found.rate > 0

@@ -1,5 +1,7 @@
 """Which number format is chosen."""
 
+import sys
+
 import pytest
 import torch
 
@@ -15,7 +17,7 @@ def test_a_precision_asked_for_is_taken():
 
 
 def test_an_unknown_precision_is_wrong_usage_that_names_the_known_ones():
-    with pytest.raises(UsageError, match="auto, fp32, bf16, fp16, int8"):
+    with pytest.raises(UsageError, match="auto, fp32, bf16, fp16, int8, nf4"):
         choose("cpu", "int4")
 
 
@@ -46,6 +48,13 @@ def test_a_gpu_asked_for_and_not_there_is_said():
 def test_auto_on_a_gpu_takes_bf16_where_it_computes_it():
     choice = choose("auto")
     assert (choice.precision == "bf16") == torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def test_nf4_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    assert choose("cpu", "nf4").by_library
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    with pytest.raises(UsageError, match=r"pip install 'pdray\[nf4\]'"):
+        choose("cpu", "nf4")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

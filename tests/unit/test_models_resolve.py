@@ -323,7 +323,7 @@ def test_an_interrupted_download_is_completed(server: ThreadingHTTPServer, tmp_p
 
 
 def test_a_model_that_the_hub_does_not_have_is_said(server: ThreadingHTTPServer, tmp_path: Path):
-    with pytest.raises(ModelUnavailable, match=r"no public model org/other.*--model builtin"):
+    with pytest.raises(ModelUnavailable, match=r"no public model org/other.*take builtin"):
         snapshot("org/other", revision=None, offline=False, hub=hub_of(server, tmp_path))
 
 
@@ -331,7 +331,7 @@ def test_an_unreachable_hub_names_the_model_and_the_way_out(tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     hub = Hub(endpoint=f"http://127.0.0.1:{port}", cache=tmp_path)
-    with pytest.raises(ModelUnavailable, match=r"org/tiny .*--model builtin or a local folder"):
+    with pytest.raises(ModelUnavailable, match=r"org/tiny .*take builtin or a local folder"):
         snapshot("org/tiny", revision=None, offline=False, hub=hub)
 
 

@@ -254,5 +254,5 @@ def test_models_and_precisions_are_told(client: TestClient) -> None:
     assert 1_000_000 < builtin["parameters"] < 3_000_000
     assert builtin["weights"]["fp32"] == 4 * builtin["parameters"]
     assert builtin["weights"]["int8"] < builtin["weights"]["bf16"]
-    assert [one["name"] for one in found["precisions"]] == ["fp32", "bf16", "fp16", "int8"]
+    assert [one["name"] for one in found["precisions"]] == ["fp32", "bf16", "fp16", "int8", "nf4"]
     assert sum(one["chosen"] for one in found["precisions"]) == 1

@@ -13,13 +13,18 @@ from transformers import AutoConfig, AutoTokenizer, CLIPModel
 
 import pdray.models
 from pdray.errors import UsageError
+from pdray.samples.captions import facts
 from pdray.samples.collection import samples, write_collection
-from pdray.training.builtin import Progress, Recipe, train_builtin
+from pdray.samples.scene import scenes
+from pdray.training.builtin import Recipe, train_builtin
 from pdray.training.evaluation import Encoder, minimal_pairs, recall, short_precision
+from pdray.training.loop import Progress
+from pdray.training.network import DIM, EDGE
+from pdray.training.objective import finding_loss, fits
 from pdray.training.pictures import fit
 
 BUILTIN = Path(pdray.models.__file__).parent / "builtin"
-SMALL = Recipe(pairs=8, batch_pairs=4, evaluation_scenes=6, evaluation_pairs=4)
+SMALL = Recipe(pairs=8, batch_pairs=4, short_texts=6, evaluation_scenes=6, evaluation_pairs=4)
 UNSEEN_SEED = 77_001
 
 
@@ -32,7 +37,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     pixels = []
     for sample in drawn:
         with Image.open(folder / sample.file) as image:
-            pixels.append(fit(image, 64))
+            pixels.append(fit(image, EDGE))
     encoder = Encoder(BUILTIN)
     return {
         "encoder": encoder,
@@ -64,21 +69,36 @@ def test_the_shipped_model_loads_in_float32_without_a_hub() -> None:
 
 
 def test_full_captions_find_unseen_scenes(embedded: dict[str, Any]) -> None:
-    assert recall(embedded["words"], embedded["pictures"], 1) >= 0.7
-    assert recall(embedded["words"], embedded["pictures"], 10) >= 0.95
+    assert recall(embedded["words"], embedded["pictures"], 1) >= 0.95
+    assert recall(embedded["words"], embedded["pictures"], 10) >= 0.99
 
 
-def test_the_shipped_model_tells_colours_and_backgrounds_apart(embedded: dict[str, Any]) -> None:
+def test_the_shipped_model_tells_every_attribute_apart(embedded: dict[str, Any]) -> None:
     accuracy = minimal_pairs(embedded["encoder"], UNSEEN_SEED, 60)
-    assert accuracy["pair_colour"] >= 0.85
-    assert accuracy["pair_background"] >= 0.8
+    assert min(accuracy.values()) >= 0.9, accuracy
 
 
-def test_a_short_query_finds_more_than_chance(embedded: dict[str, Any]) -> None:
-    encoder = embedded["encoder"]
-    found = short_precision(encoder, embedded["pictures"], embedded["scenes"])
-    shuffled = np.roll(embedded["pictures"], 100, axis=0)
-    assert found > 1.5 * short_precision(encoder, shuffled, embedded["scenes"])
+def test_short_queries_find_what_fits_them(embedded: dict[str, Any]) -> None:
+    found = short_precision(embedded["encoder"], embedded["pictures"], embedded["scenes"])
+    # Of 200 scenes hardly more than ten fit, so that each miss counts: 0.9 of 1,000 is less here.
+    assert found["short_precision_at_10"] >= 0.75, found
+    assert found["short_background"] >= 0.9, found
+
+
+def test_a_text_that_fits_several_pictures_holds_each_against_the_wrong_ones_alone() -> None:
+    pictures = torch.eye(3)
+    words = torch.tensor([[0.6, 0.8, 0.0]])
+    fit_two = torch.tensor([[True, True, False]])
+    scale = torch.tensor(5.0)
+    # To pictures: softplus(0 - 3) and softplus(0 - 4); to the text: no wrong text, so nothing lost.
+    expected = (np.log1p(np.exp(-3.0)) + np.log1p(np.exp(-4.0))) / 2 / 2
+    assert float(finding_loss(pictures, words, scale, fit_two)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_text_fits_the_scenes_that_have_all_it_claims() -> None:
+    one, two = islice(scenes(5, "fits"), 2)
+    claims = [facts(one), facts(one) | facts(two), frozenset[str]()]
+    assert fits(claims, [one, two]).tolist() == [[True, False], [False, False], [True, True]]
 
 
 def test_padding_does_not_change_a_text(embedded: dict[str, Any]) -> None:
@@ -95,20 +115,31 @@ def test_recall_counts_the_rank_of_the_right_row() -> None:
     assert recall(words, pictures, 2) == 1.0
 
 
-def test_two_steps_of_training_write_a_folder_that_loads(tmp_path: Path) -> None:
-    seen: list[Progress] = []
-    figures = train_builtin(
-        tmp_path / "model", seed=3, steps=2, threads=1, on_progress=seen.append, recipe=SMALL
-    )
-    assert [progress.step for progress in seen] == [1, 2]
+def test_a_killed_training_goes_on_where_it_was_and_ends_in_a_folder_that_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pdray.training.loop.CHECKPOINT_SECONDS", 0.0)
+    out, seen = tmp_path / "model", list[Progress]()
+
+    def stop(progress: Progress) -> None:
+        seen.append(progress)
+        if progress.step == 2:
+            raise KeyboardInterrupt
+
+    options: dict[str, Any] = {"seed": 3, "steps": 3, "threads": 1, "recipe": SMALL}
+    with pytest.raises(KeyboardInterrupt):
+        train_builtin(out, on_progress=stop, **options)
+    figures = train_builtin(out, on_progress=seen.append, **options)
+    assert [progress.step for progress in seen] == [1, 2, 3]
     assert seen[-1].fraction == 1.0
-    assert np.isfinite(seen[-1].loss)
+    assert np.isfinite(list(seen[-1].losses.values())).all()
     assert 0.0 <= figures["recall_at_10"] <= 1.0
-    assert figures["steps"] == 2
-    card = (tmp_path / "model" / "README.md").read_text()
+    assert figures["steps"] == 3
+    card = (out / "README.md").read_text()
     assert f"| {figures['pair_shape']:.3f} |" in card
-    assert "--seed 3 --steps 2" in card
-    assert Encoder(tmp_path / "model").words(["a red star"]).shape == (1, 128)
+    assert "--seed 3 --steps 3" in card
+    assert not (out / "training.pt").exists()
+    assert Encoder(out).words(["a red star"]).shape == (1, DIM)
 
 
 def test_the_same_seed_and_steps_train_the_same_weights(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from pdray.models.captioners import build_captioner, resolve_captioner
 from pdray.samples.captions import simple_caption
 from pdray.samples.scene import COLOURS, SHAPES, Ground, Scene, Thing, scenes
 from pdray.training.caption_evaluation import compare
-from pdray.training.captioning import CaptionProgress, CaptionRecipe, train_captioner
+from pdray.training.captioning import CaptionRecipe, train_captioner
 from pdray.training.lessons import patch_answers
+from pdray.training.loop import Progress
 
 RED_STAR = Thing("star", "red", "striped", "large")
 BLUE_RING = Thing("ring", "blue", "plain", "small")
@@ -63,10 +64,10 @@ def test_figures_count_what_is_named_right_thing_by_thing() -> None:
 def test_a_killed_training_goes_on_where_it_was_and_ends_in_a_folder_that_describes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pdray.training.captioning.CHECKPOINT_SECONDS", 0.0)
-    out, seen = tmp_path / "model", list[CaptionProgress]()
+    monkeypatch.setattr("pdray.training.loop.CHECKPOINT_SECONDS", 0.0)
+    out, seen = tmp_path / "model", list[Progress]()
 
-    def stop(progress: CaptionProgress) -> None:
+    def stop(progress: Progress) -> None:
         seen.append(progress)
         if progress.step == 2:
             raise KeyboardInterrupt

@@ -14,12 +14,13 @@ def samples(
     seed: Annotated[int, typer.Option("--seed", metavar="S", help="Other seed, other scenes.")] = 0,
     min_side: Annotated[int, typer.Option("--min-side", help="Pixels, at least 16.")] = 300,
     max_side: Annotated[int, typer.Option("--max-side", help="Pixels.")] = 1600,
+    spanish: Annotated[bool, typer.Option("--spanish", help="Captions in Spanish.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the synthetic collection: scenes with captions and EXIF."""
     from pdray.cli.making import run_samples
 
-    run_samples(out, count, seed, (min_side, max_side), as_json)
+    run_samples(out, count, seed, (min_side, max_side), spanish, as_json)
 
 
 def train_builtin(

@@ -8,7 +8,7 @@ import typer
 from pdray.cli.options import AsJson
 
 Precisions = Annotated[
-    str, typer.Option("--precisions", metavar="P,P", help="fp32, bf16, fp16, int8, by commas.")
+    str, typer.Option("--precisions", metavar="P,P", help="fp32, bf16, fp16, int8, nf4, by commas.")
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 

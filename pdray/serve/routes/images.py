@@ -49,7 +49,7 @@ def router(engine: Engine) -> APIRouter:
     @api.get("/images/{id}/similar")
     async def similar(id: UUID, limit: Annotated[Limit, Query()] = 50) -> Answer:
         """What looks like it in its collection, nearest first, without itself."""
-        return await in_thread(asking.similar, engine, str(id), limit)
+        return await in_thread(engine.settled, asking.similar, str(id), limit)
 
     _bytes_of(api, engine)
     return api

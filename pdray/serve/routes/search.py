@@ -48,7 +48,7 @@ def router(engine: Engine) -> APIRouter:
         """
         asked, uploads = await read(request, SearchRequest)
         images = Images(uploads, await fetched(engine, [asked]))
-        answer = await in_thread(asking.answer, engine, asked, images)
+        answer = await in_thread(engine.settled, asking.answer, asked, images)
         return respond(request, asked, not uploads, answer)
 
     @api.post("/search/batch")
@@ -57,7 +57,7 @@ def router(engine: Engine) -> APIRouter:
         server is asked in one request. A question that is wrong has its problem as its answer.
         """
         by_url = await fetched(engine, request.searches)
-        return await in_thread(asking.answer_many, engine, request.searches, by_url)
+        return await in_thread(engine.settled, asking.answer_many, request.searches, by_url)
 
     @api.get("/suggest")
     async def suggest(

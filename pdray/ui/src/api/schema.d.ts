@@ -1473,7 +1473,7 @@ export interface components {
              * Precision
              * @description The server's own if left out.
              */
-            precision?: ("auto" | "fp32" | "bf16" | "fp16" | "int8") | null;
+            precision?: ("auto" | "fp32" | "bf16" | "fp16" | "int8" | "nf4") | null;
             /**
              * Include
              * @description Globs: only these.

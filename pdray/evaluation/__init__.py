@@ -1,0 +1,1 @@
+"""How well models and indexes find what is known to be right. Numbers in, numbers out."""
