@@ -292,6 +292,8 @@ class Tuner:
             if path.is_file() and kept:
                 shutil.copy(path, out)
         model.save_pretrained(out)
+        for weights in out.glob("*.safetensors"):  # written for their owner alone
+            weights.chmod((out / "config.json").stat().st_mode & 0o777)
         about = {"from": self._spec.name, "fingerprint": self._spec.fingerprint, **self.figures()}
         (out / "finetuning.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
 

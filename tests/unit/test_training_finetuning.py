@@ -107,6 +107,7 @@ def test_a_killed_tuning_goes_on_and_ends_in_a_folder_that_loads(
     assert found["held_out"] == 12
     assert found["taught_after"] >= found["taught_before"]
     assert not [path for path in out.iterdir() if path.suffix in (".npy", ".pt", ".unfinished")]
+    assert len({path.stat().st_mode for path in out.iterdir()}) == 1  # whoever reads one reads all
     made = resolve(str(out))
     assert made.dim == spec.dim
     assert made.space != spec.space
