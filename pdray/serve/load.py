@@ -154,12 +154,12 @@ class _Line(asyncio.Protocol):
                 self._waiting.set_result((status, rest))
             if b"connection: close" in lines:  # as a proxy says that takes up new settings
                 self.close()
-                self._transport = None
 
     def close(self) -> None:
         """Ends the connection."""
         if self._transport:
             self._transport.close()
+            self._transport = None
 
 
 async def _connect(host: str, port: int) -> _Line:

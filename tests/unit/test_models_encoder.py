@@ -1,6 +1,5 @@
 """Every family of dual encoders, small and random, against transformers' own use of it."""
 
-import shutil
 import subprocess
 import sys
 from itertools import islice
@@ -10,9 +9,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from tokenizers import Tokenizer, models, pre_tokenizers
 
-from pdray.errors import ModelUnavailable
 from pdray.models.encoder import DualEncoder
 from pdray.models.precision import has_int8
 from pdray.models.random_weights import write_random_clip
@@ -20,105 +17,9 @@ from pdray.models.resolve import resolve
 from pdray.samples.captions import simple_caption
 from pdray.samples.drawing import render
 from pdray.samples.scene import scenes
+from tests.families import SIDE, WRITERS, build, cosines, random_pixels, write_clip, write_siglip
 
-SIDE = 32
 TEXTS = ["a red circle", "", "two blue dogs under a very large green tree " * 5, "猫 and dog"]
-TOWER = {
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-}
-VISION = TOWER | {"image_size": SIDE, "patch_size": 8}
-
-
-def randomise(model: torch.nn.Module) -> torch.nn.Module:
-    """Weights large enough that different inputs give clearly different vectors."""
-    torch.manual_seed(0)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim > 1:
-                parameter.normal_(std=parameter[0].numel() ** -0.5)
-    return model
-
-
-def save_processor(folder: Path, kind: str, size: dict[str, int]) -> None:
-    getattr(transformers, kind)(
-        size=size, crop_size={"height": SIDE, "width": SIDE}
-    ).save_pretrained(folder)
-
-
-def write_siglip(folder: Path) -> Path:
-    """SigLIP with a tokenizer that keeps case, as Gemma's does."""
-    letters = {chr(code): code for code in range(4, 127)}
-    words = Tokenizer(
-        models.BPE({"<pad>": 0, "</s>": 1, "<unk>": 2, **letters}, [], unk_token="<unk>")
-    )
-    words.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=words, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
-    )
-    config = transformers.SiglipConfig(
-        text_config=TOWER | {"vocab_size": 200, "max_position_embeddings": 64},
-        vision_config=VISION,
-    )
-    return save(folder, transformers.SiglipModel(config), tokenizer)
-
-
-def write_siglip2(folder: Path) -> Path:
-    """A fixed-resolution SigLIP 2: SigLIP's classes, Gemma's tokenizer, dim unlike the width."""
-    letters = {chr(code): code for code in range(5, 127)}
-    special = {"<pad>": 0, "<eos>": 1, "<bos>": 2, "<unk>": 3, "▁": 4}
-    tokenizer = transformers.Siglip2Tokenizer(vocab=special | letters | {"<mask>": 127}, merges=[])
-    config = transformers.SiglipConfig(
-        text_config=TOWER | {"vocab_size": 200, "projection_size": 48},
-        vision_config=VISION | {"hidden_size": 48},
-    )
-    return save(folder, transformers.SiglipModel(config), tokenizer)
-
-
-def write_chinese_clip(folder: Path) -> Path:
-    words = [
-        "[PAD]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        "[MASK]",
-        "猫",
-        "狗",
-        "红",
-        "a",
-        "red",
-        "and",
-        "dog",
-    ]
-    tokenizer = transformers.BertTokenizer(vocab={word: i for i, word in enumerate(words)})
-    config = transformers.ChineseCLIPConfig(
-        text_config=TOWER | {"vocab_size": 40, "max_position_embeddings": 52},
-        vision_config=VISION,
-        projection_dim=24,
-    )
-    return save(folder, transformers.ChineseCLIPModel(config), tokenizer)
-
-
-def save(folder: Path, model: torch.nn.Module, tokenizer: object) -> Path:
-    randomise(model).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    exact = {"height": SIDE, "width": SIDE}
-    save_processor(folder, "SiglipImageProcessorPil", exact)
-    return folder
-
-
-def write_clip(folder: Path) -> Path:
-    return write_random_clip(folder, architecture="tiny")
-
-
-WRITERS = {
-    "clip": write_clip,
-    "siglip": write_siglip,
-    "siglip2": write_siglip2,
-    "chinese_clip": write_chinese_clip,
-}
 
 
 @pytest.fixture(scope="module", params=WRITERS)
@@ -129,19 +30,6 @@ def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_clip(tmp_path_factory.mktemp("tiny"))
-
-
-def random_pixels(count: int) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (count, SIDE, SIDE, 3), dtype=np.uint8)
-
-
-def build(folder: Path, **options: object) -> DualEncoder:
-    return DualEncoder(resolve(str(folder)), device="cpu", precision="fp32", **options)
-
-
-def cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
-    return (left * right).sum(axis=1) / norms
 
 
 def test_image_vectors_are_those_of_transformers(family: Path):
@@ -205,23 +93,6 @@ print(heavy in sys.modules)
     run = [sys.executable, "-c", script, str(clip), towers, heavy]
     done = subprocess.run(run, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
-
-
-@pytest.mark.parametrize("files", ["shards", "pickle"])
-def test_weights_in_other_files_give_the_same_vectors(clip: Path, tmp_path: Path, files: str):
-    """Large models come in several files, first-generation ones as a pickle of tensors."""
-    folder = tmp_path / "model"
-    shutil.copytree(clip, folder)
-    model = transformers.CLIPModel.from_pretrained(clip)
-    (folder / "model.safetensors").unlink()
-    if files == "shards":
-        model.save_pretrained(folder, max_shard_size="20KB")
-        assert (folder / "model.safetensors.index.json").is_file()
-    else:
-        torch.save(model.half().state_dict(), folder / "pytorch_model.bin")
-    pixels = random_pixels(3)
-    found = build(folder, towers="image").encode_pixels(pixels)
-    assert cosines(found, build(clip, towers="image").encode_pixels(pixels)).min() > 0.9999
 
 
 def test_the_order_of_texts_survives_sorting_by_length(clip: Path):
@@ -369,50 +240,3 @@ def test_loading_is_silent(clip: Path, capfd: pytest.CaptureFixture[str]):
     build(clip, towers="image")
     captured = capfd.readouterr()
     assert captured.out + captured.err == ""
-
-
-def test_weights_that_do_not_fit_the_config_are_refused(clip: Path, tmp_path: Path):
-    from safetensors.torch import load_file, save_file
-
-    folder = write_clip(tmp_path)
-    tensors = load_file(folder / "model.safetensors")
-    del tensors["visual_projection.weight"]
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ModelUnavailable, match="visual_projection"):
-        build(folder)
-    build(folder, towers="text")
-
-
-def test_damaged_weights_are_refused_in_a_sentence(tmp_path: Path):
-    folder = write_clip(tmp_path)
-    path = folder / "model.safetensors"
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    for towers in ("text", "image"):
-        with pytest.raises(ModelUnavailable, match="fetch it again"):
-            build(folder, towers=towers)
-
-
-def test_weights_that_are_not_numbers_are_refused(tmp_path: Path):
-    from safetensors.torch import load_file, save_file
-
-    folder = write_clip(tmp_path)
-    tensors = load_file(folder / "model.safetensors")
-    tensors["visual_projection.weight"].fill_(float("nan"))
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ModelUnavailable, match="no usable vectors"):
-        build(folder).encode_pixels(random_pixels(1))
-
-
-def test_files_that_changed_since_the_model_was_resolved_are_refused(tmp_path: Path):
-    spec = resolve(str(write_clip(tmp_path)))
-    write_random_clip(tmp_path, architecture="tiny", seed=1)
-    with pytest.raises(ModelUnavailable, match="differ"):
-        DualEncoder(spec, device="cpu", precision="fp32")
-
-
-def test_random_weights_follow_their_seed(tmp_path: Path):
-    prints = [
-        resolve(str(write_random_clip(tmp_path / str(n), architecture="tiny", seed=s))).fingerprint
-        for n, s in enumerate((3, 3, 4))
-    ]
-    assert prints[0] == prints[1] != prints[2]

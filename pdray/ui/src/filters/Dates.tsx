@@ -25,25 +25,24 @@ export function Dates({ view, onSet }: { view: View; onSet: (value: string | nul
     if (from === day(first, false) && to === day(last, true)) return;
     onSet(from && to && from > to ? bound(to, from) : bound(from, to));
   };
-  const blur = { onBlur: done, onKeyDown: (event: React.KeyboardEvent) => event.key === "Enter" && done() };
+  const ends = [
+    { label: t("filter.from"), value: from, set: setFrom },
+    { label: t("filter.to"), value: to, set: setTo },
+  ];
   return (
     <div className={styles.two}>
-      <TextInput
-        size="xs"
-        type="date"
-        label={t("filter.from")}
-        value={from}
-        onChange={(event) => setFrom(event.currentTarget.value)}
-        {...blur}
-      />
-      <TextInput
-        size="xs"
-        type="date"
-        label={t("filter.to")}
-        value={to}
-        onChange={(event) => setTo(event.currentTarget.value)}
-        {...blur}
-      />
+      {ends.map(({ label, value, set }) => (
+        <TextInput
+          key={label}
+          size="xs"
+          type="date"
+          label={label}
+          value={value}
+          onChange={(event) => set(event.currentTarget.value)}
+          onBlur={done}
+          onKeyDown={(event) => event.key === "Enter" && done()}
+        />
+      ))}
     </div>
   );
 }

@@ -1,4 +1,4 @@
-import { Button, Skeleton, TextInput } from "@mantine/core";
+import { Button, Skeleton } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { IconChevronRight, IconFolder } from "@tabler/icons-react";
 import { keepPreviousData, useInfiniteQuery } from "@tanstack/react-query";
@@ -9,6 +9,8 @@ import type { Schemas } from "../api/client";
 import { queries } from "../api/queries";
 import styles from "./filters.module.css";
 import { folderPath, leadsTo, meansFolder } from "./folders";
+import { Group } from "./Group";
+import { Sought } from "./Sought";
 
 interface Props {
   /** The conditions beside that of a folder. */
@@ -33,24 +35,14 @@ export function FolderTree(props: Props) {
   if (data && roots.length === 0 && props.chosen.length === 0) return null;
   const plain = roots.length === 1 && roots[0]!.folders === 0;
   return (
-    <section className={styles.group} aria-label={title}>
-      <h2>{title}</h2>
-      {!plain && (
-        <TextInput
-          size="xs"
-          mb={6}
-          value={typed}
-          aria-label={t("filter.find", { what: title })}
-          placeholder={t("filter.find", { what: title })}
-          onChange={(event) => setTyped(event.currentTarget.value)}
-        />
-      )}
+    <Group title={title}>
+      {!plain && <Sought what={title} value={typed} onChange={setTyped} />}
       {sought ? (
         <Level {...props} within={null} find={sought} open={false} />
       ) : (
         <Level {...props} within={null} find={null} open={roots.length === 1} />
       )}
-    </section>
+    </Group>
   );
 }
 

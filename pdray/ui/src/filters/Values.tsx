@@ -1,4 +1,4 @@
-import { Button, TextInput } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
@@ -11,6 +11,7 @@ import { COUNTED, type CountedField } from "./counts";
 import styles from "./filters.module.css";
 import { Group } from "./Group";
 import { means } from "./names";
+import { Sought } from "./Sought";
 
 const FEW = 6;
 const TOLD = 200; // values of a facet: where there are as many there may be more
@@ -42,16 +43,7 @@ export function Values({ field, view, values, chosen, onToggle }: ValuesProps) {
   const title = t(`filter.${field}` as "filter.camera");
   return (
     <Group title={title}>
-      {many && all && (
-        <TextInput
-          size="xs"
-          mb={6}
-          value={sought}
-          aria-label={t("filter.find", { what: title })}
-          placeholder={t("filter.find", { what: title })}
-          onChange={(event) => setSought(event.currentTarget.value)}
-        />
-      )}
+      {many && all && <Sought what={title} value={sought} onChange={setSought} />}
       <ul className={styles.values}>
         {shown.map(({ value, count }) => {
           const on = chosen.some((one) => means(one, value));
