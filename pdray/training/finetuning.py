@@ -10,7 +10,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,12 @@ from pdray.evaluation.metrics import alike, ranks
 from pdray.evaluation.reading import Captioned
 from pdray.models.precision import choose, choose_device
 from pdray.models.resolve import folder_of
+from pdray.models.towers import quiet
 from pdray.records import ModelSpec
 from pdray.training.loop import CHECKPOINT, Limits, Progress, run, schedule
 from pdray.training.objective import contrast_loss
 from pdray.training.pairs import Draw, Pairs, load_pairs, split
+from pdray.training.unfinished import MARK, claim, identity
 
 DEFAULT_STEPS = 1000
 _PIXELS = "pictures-{}.npy"
@@ -88,7 +90,8 @@ def finetune(
     """Trains, writes the model's folder into `out`, and returns what was measured.
 
     Beside the model lie the decoded pictures and a checkpoint, from which the same call goes on
-    after a kill; both go at the end. UsageError for a model that isn't CLIP's kind.
+    after a kill; both go at the end. UsageError for a model that isn't CLIP's kind, and where `out`
+    holds anything but an unfinished call of the same pairs, model, seed and tuning.
     """
     if steps is None and minutes is None:
         steps = DEFAULT_STEPS
@@ -98,7 +101,7 @@ def finetune(
     if threads is not None:
         torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    out.mkdir(parents=True, exist_ok=True)
+    claim(out, identity(spec, [read, rehearse], seed, asdict(tuning)))
     pairs = [
         split(
             load_pairs(one, spec.preprocessing, out / _PIXELS.format(name)), tuning.held_out, seed
@@ -109,7 +112,7 @@ def finetune(
     tuner = Tuner(spec, pairs, seed, device, tuning, limits)
     run(tuner, out, limits, on_progress)
     tuner.save(out)
-    for leftover in (*out.glob(_PIXELS.format("*")), out / CHECKPOINT):
+    for leftover in (*out.glob(_PIXELS.format("*")), out / CHECKPOINT, out / MARK):
         leftover.unlink(missing_ok=True)
     return tuner.figures()
 
@@ -130,7 +133,8 @@ class Tuner:
         self._device = torch.device(choose_device(device))
         self._bf16 = choose(str(self._device)).precision == "bf16"
         self._folder = folder_of(spec)
-        model = CLIPModel.from_pretrained(self._folder, dtype=torch.float32)
+        with quiet():
+            model = CLIPModel.from_pretrained(self._folder, dtype=torch.float32)
         if self._device.type == "cpu":
             model.set_attn_implementation("eager")  # as in builtin.py
         self._tokenizer = AutoTokenizer.from_pretrained(self._folder)
@@ -291,7 +295,8 @@ class Tuner:
             kept = not path.name.startswith(_WEIGHTS) and path.name != "README.md"
             if path.is_file() and kept:
                 shutil.copy(path, out)
-        model.save_pretrained(out)
+        with quiet():
+            model.save_pretrained(out)
         for weights in out.glob("*.safetensors"):  # written for their owner alone
             weights.chmod((out / "config.json").stat().st_mode & 0o777)
         about = {"from": self._spec.name, "fingerprint": self._spec.fingerprint, **self.figures()}

@@ -101,6 +101,10 @@ def test_a_killed_tuning_goes_on_and_ends_in_a_folder_that_loads(
     options["device"] = "cpu"
     with pytest.raises(KeyboardInterrupt):
         finetune(spec, taught, out, on_progress=stop, **options)
+    with pytest.raises(UsageError, match="unfinished training of other captions"):
+        finetune(spec, taught, out, **options, seed=1)
+    with pytest.raises(UsageError, match="unfinished training of other captions"):
+        finetune(spec, rehearsed, out, **options)
     found = finetune(spec, taught, out, on_progress=seen.append, **options)
     assert [progress.step for progress in seen] == [1, 2, 3, 4]
     assert set(seen[-1].losses) == {"taught", "rehearsed"}
@@ -108,6 +112,9 @@ def test_a_killed_tuning_goes_on_and_ends_in_a_folder_that_loads(
     assert found["taught_after"] >= found["taught_before"]
     assert not [path for path in out.iterdir() if path.suffix in (".npy", ".pt", ".unfinished")]
     assert len({path.stat().st_mode for path in out.iterdir()}) == 1  # whoever reads one reads all
+    assert not (out / "training.of").exists()
+    with pytest.raises(UsageError, match="isn't empty"):
+        finetune(spec, taught, out, **options)
     made = resolve(str(out))
     assert made.dim == spec.dim
     assert made.space != spec.space
