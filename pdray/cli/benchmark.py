@@ -1,16 +1,19 @@
 """`pdray benchmark`: ingestion beside what the cores allow, and beside a plain loop; planning."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import asdict
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pdray.cli.output import console, memory, print_json, stderr, table
 from pdray.errors import UsageError
 
-_PARTS = ("builtin", "vit", "loop", "loop12", "plan", "plan-compacted", "serve")
-
+B = TypeVar("B")
+R = TypeVar("R")
+Repeats = Generator[dict[str, Any], None, None]  # a measurement's figures, again and again
 
 _SERVED = {
     "noop": "a no-op endpoint",
@@ -33,12 +36,12 @@ _TARGETS = {
 
 
 def run_benchmark(
-    out: Path, parts: list[str], scale: float, saved: Path | None, as_json: bool
+    out: Path, parts: list[str], scale: float, repeat: int, saved: Path | None, as_json: bool
 ) -> None:
     """The command."""
-    unknown = [part for part in parts if part not in _PARTS]
+    unknown = [part for part in parts if part not in _MEASURES]
     if unknown:
-        raise UsageError(f"There is no part {unknown[0]}; parts are {', '.join(_PARTS)}.")
+        raise UsageError(f"There is no part {unknown[0]}; parts are {', '.join(_MEASURES)}.")
     from pdray.cli import record
 
     out.mkdir(parents=True, exist_ok=True)
@@ -46,8 +49,10 @@ def run_benchmark(
     results: dict[str, Any] = {}
     for part in parts:
         stderr.print(f"Measuring {part} ...")
-        results[part] = _MEASURES[part](out, scale)
-    command = f"pdray benchmark --parts {','.join(parts)} --scale {scale:g}"
+        measure, judged_by = _MEASURES[part]
+        with closing(measure(out, scale)) as repeats:
+            results[part] = median_run(list(islice(repeats, repeat)), judged_by)
+    command = f"pdray benchmark --parts {','.join(parts)} --scale {scale:g} --repeat {repeat}"
     document = record.document(command, out, results, load_before)
     if saved:
         record.save(document, saved)
@@ -68,14 +73,22 @@ def compare_benchmarks(before: Path, after: Path, as_json: bool) -> None:
         record.show(found)
 
 
-def _builtin(out: Path, scale: float) -> dict[str, Any]:
+def median_run(found: list[dict[str, Any]], judged_by: str) -> dict[str, Any]:
+    """The one of repeated measurements whose figure is the median (of an even number the lower of
+    the middle two), whole; where there are several, with that figure of each in order of time.
+    """
+    middle = sorted(found, key=lambda run: run[judged_by])[(len(found) - 1) // 2]
+    return middle if len(found) == 1 else {**middle, "repeats": [run[judged_by] for run in found]}
+
+
+def _builtin(out: Path, scale: float) -> Repeats:
     from pdray.ingest import benchmark
 
     folder = benchmark.scenes(out / "scenes", max(200, int(20_000 * scale)))
     return _against_cores(out, folder, "builtin", max(200, int(4_000 * scale)))
 
 
-def _vit(out: Path, scale: float) -> dict[str, Any]:
+def _vit(out: Path, scale: float) -> Repeats:
     from pdray.ingest import benchmark
 
     count = max(64, int(2_000 * scale))
@@ -83,50 +96,70 @@ def _vit(out: Path, scale: float) -> dict[str, Any]:
     return _against_cores(out, folder, str(_random_vit(out)), max(64, int(600 * scale)))
 
 
-def _against_cores(out: Path, folder: Path, model: str, count: int) -> dict[str, Any]:
+def _against_cores(out: Path, folder: Path, model: str, count: int) -> Repeats:
     from pdray.ingest import benchmark
 
-    # Before and after: what else the machine does drifts.
-    before = benchmark.plain(folder, model, count, out / "plain")
-    run = benchmark.steady(folder, model, out / "workspace")
-    after = benchmark.plain(folder, model, count, out / "plain")
-    rates = benchmark.Rates(
-        (before.decode + after.decode) / 2, (before.forward + after.forward) / 2
-    )
-    return {
-        **asdict(run),
-        **asdict(rates),
-        "allowed": rates.allowed,
-        "ratio": run.steady / rates.allowed,
-        "plain_before_after": [before.allowed, after.allowed],
-    }
+    def plain() -> benchmark.Rates:
+        return benchmark.plain(folder, model, count, out / "plain")
+
+    def steady() -> benchmark.Steady:
+        return benchmark.steady(folder, model, out / "workspace")
+
+    for before, run, after in _alternating(plain, steady):
+        rates = benchmark.Rates(
+            (before.decode + after.decode) / 2, (before.forward + after.forward) / 2
+        )
+        yield {
+            **asdict(run),
+            **asdict(rates),
+            "allowed": rates.allowed,
+            "ratio": run.steady / rates.allowed,
+            "plain_before_after": [before.allowed, after.allowed],
+        }
 
 
-def _loop(out: Path, scale: float) -> dict[str, Any]:
+def _alternating(beside: Callable[[], B], run: Callable[[], R]) -> Iterator[tuple[B, R, B]]:
+    """Runs, each with what was measured just before and just after: what else the machine does
+    drifts.
+    """
+    before = beside()
+    while True:
+        ran, after = run(), beside()
+        yield before, ran, after
+        before = after
+
+
+def _loop(out: Path, scale: float) -> Repeats:
     return _against_loop(out, "photos-loop", max(64, int(400 * scale)), (1024, 768), 150_000)
 
 
-def _loop12(out: Path, scale: float) -> dict[str, Any]:
+def _loop12(out: Path, scale: float) -> Repeats:
     return _against_loop(out, "photos-12", max(32, int(128 * scale)), (4000, 3000), 2_400_000)
 
 
-def _against_loop(
-    out: Path, name: str, count: int, size: tuple[int, int], target: int
-) -> dict[str, Any]:
+def _against_loop(out: Path, name: str, count: int, size: tuple[int, int], target: int) -> Repeats:
     from pdray.ingest import benchmark
     from pdray.models.precision import has_int8
 
     folder = benchmark.photos(out / name, count, size, target)
     model = _random_vit(out)
-    before = benchmark.loop(folder, model)
-    run = benchmark.steady(folder, str(model), out / "workspace")
-    low = benchmark.steady(folder, str(model), out / "workspace", "int8") if has_int8() else None
-    after = benchmark.loop(folder, model)
-    rate = (before + after) / 2
-    found = {**asdict(run), "loop": rate, "ratio": run.steady / rate, "loops": [before, after]}
-    if low:
-        found["int8"] = {**asdict(low), "ratio": low.steady / rate}
-    return found
+    precisions = ("auto", "int8") if has_int8() else ("auto",)
+
+    def loop() -> float:
+        return benchmark.loop(folder, model)
+
+    def steady() -> list[benchmark.Steady]:
+        return [
+            benchmark.steady(folder, str(model), out / "workspace", precision)
+            for precision in precisions
+        ]
+
+    for before, (run, *low), after in _alternating(loop, steady):
+        rate = (before + after) / 2
+        found = {**asdict(run), "loop": rate, "ratio": run.steady / rate, "loops": [before, after]}
+        for int8 in low:
+            found["int8"] = {**asdict(int8), "ratio": int8.steady / rate}
+        yield found
 
 
 def _random_vit(out: Path) -> Path:
@@ -138,16 +171,15 @@ def _random_vit(out: Path) -> Path:
     return folder
 
 
-def _plan(
-    out: Path, scale: float, layout: Literal["units", "compacted"] = "units"
-) -> dict[str, Any]:
+def _plan(out: Path, scale: float, layout: Literal["units", "compacted"] = "units") -> Repeats:
     from pdray.ingest import plan_benchmark
 
     images = max(1000, int(1_000_000 * scale))
-    return asdict(plan_benchmark.measure(out / "plan", images, layout))
+    while True:
+        yield asdict(plan_benchmark.measure(out / "plan", images, layout))
 
 
-def _serve(out: Path, scale: float) -> dict[str, Any]:
+def _serve(out: Path, scale: float) -> Repeats:
     import socket
 
     from pdray.config import load
@@ -164,17 +196,19 @@ def _serve(out: Path, scale: float) -> dict[str, Any]:
     settings = load({"workspace": str(place), "serve_port": port})
     alone = benchmark.alone(settings, index_target(settings))
     with measured(settings) as serving:
-        return benchmark.run(alone, serving, max(1.0, 4.0 * scale))
+        while True:
+            yield benchmark.run(alone, serving, max(1.0, 4.0 * scale))
 
 
-_MEASURES: dict[str, Callable[[Path, float], dict[str, Any]]] = {
-    "builtin": _builtin,
-    "vit": _vit,
-    "loop": _loop,
-    "loop12": _loop12,
-    "serve": _serve,
-    "plan": _plan,
-    "plan-compacted": partial(_plan, layout="compacted"),
+# What measures a part, and the figure by which repeats are ordered.
+_MEASURES: dict[str, tuple[Callable[[Path, float], Repeats], str]] = {
+    "builtin": (_builtin, "ratio"),
+    "vit": (_vit, "ratio"),
+    "loop": (_loop, "ratio"),
+    "loop12": (_loop12, "ratio"),
+    "plan": (_plan, "seconds"),
+    "plan-compacted": (partial(_plan, layout="compacted"), "seconds"),
+    "serve": (_serve, "overhead_p50_ms"),
 }
 
 
@@ -232,6 +266,8 @@ def _show_runs(results: dict[str, Any]) -> None:
         words = "plain transformers loop"
         if "allowed" in found:
             words = f"the cores: decode {found['decode']:.0f}/s, forward {found['forward']:.0f}/s"
+        if ratios := found.get("repeats"):
+            words += f"; median of {len(ratios)}, {min(ratios):.2f} to {max(ratios):.2f}"
         measured = {part: found}
         if "int8" in found:
             measured[f"{part} int8"] = found["int8"]

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from pdray.cli import record
 from pdray.cli.app import app
+from pdray.cli.benchmark import median_run
 from pdray.errors import UsageError
 
 KEPT = Path(__file__).parents[2] / "benchmarks" / "2026-11-22-xeon-2-cores-no-amx.json"
@@ -75,3 +76,13 @@ def test_a_commit_with_changed_files_is_marked(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("2", "utf-8")
     assert clean
     assert record.commit(tmp_path) == f"{clean}+"
+
+
+def test_of_repeats_the_median_is_kept_whole_beside_what_all_gave() -> None:
+    repeats = [{"ratio": ratio, "steady": 100 * ratio} for ratio in (0.9, 0.7, 0.8, 0.75)]
+    assert median_run(repeats[:1], "ratio") == {"ratio": 0.9, "steady": 90.0}
+    assert median_run(repeats, "ratio") == {
+        "ratio": 0.75,
+        "steady": 75.0,
+        "repeats": [0.9, 0.7, 0.8, 0.75],
+    }

@@ -22,6 +22,9 @@ def benchmark(
     scale: Annotated[
         float, typer.Option("--scale", min=0.001, help="Of the numbers of images.")
     ] = 1.0,
+    repeat: Annotated[
+        int, typer.Option("--repeat", min=1, help="Measure each so often; the median is shown.")
+    ] = 1,
     save: Annotated[
         Path | None,
         typer.Option("--save", metavar="FILE", help="Keep the figures, as JSON."),
@@ -40,4 +43,5 @@ def benchmark(
     if compare:
         compare_benchmarks(*compare, as_json)
     else:
-        run_benchmark(out, [part.strip() for part in parts.split(",")], scale, save, as_json)
+        wanted = [part.strip() for part in parts.split(",")]
+        run_benchmark(out, wanted, scale, repeat, save, as_json)
