@@ -16,6 +16,7 @@ from pdray.cli.commands import (
     making,
     mending,
     modelling,
+    planning,
     running,
     searching,
     serving,
@@ -45,6 +46,7 @@ def root(
 # In the order of `pdray --help`.
 _COMMANDS: tuple[Callable[..., None], ...] = (
     indexing.index,
+    planning.plan,
     captioning.caption,
     searching.search,
     serving.serve,

@@ -10,6 +10,7 @@ from pdray.config import Settings
 from pdray.index.target import IndexTarget
 from pdray.ingest.control import Control
 from pdray.ingest.report import Progress, Report
+from pdray.ingest.stages import Committed
 from pdray.ingest.tally import Tally
 from pdray.ingest.target import index_target
 from pdray.records import CaptionerSpec, ModelSpec
@@ -51,6 +52,7 @@ class Run:
     set_aside: frozenset[tuple[str, str]] = frozenset()  # see Job
     captioner: CaptionerSpec | None = None
     vectors_only: bool = False  # of images that have rows already
+    heard: Callable[[Committed], None] = lambda committed: None  # of each unit, once committed
     second_pass: bool = False  # whether it describes after it has embedded, for want of memory
 
     @property

@@ -42,9 +42,9 @@ def read(run: Run, planner: Planner, planned: Plan, moved: Moves, known: KnownCo
     log = settings.state_dir / "ray.log"
     with compose.cluster(settings.ray_address, log, known.nbytes) as cluster:
         run.second_pass = _too_large(run, cluster)
-        shape = _place(settings, cluster, todo, _beside(run) is not None)
-        units = _cut(run, moved.rest(planner.items()), todo, shape)
-        _stream(run, cluster, known, units, shape, todo)
+        placement = shape(settings, cluster, todo, _beside(run) is not None)
+        units = _cut(run, moved.rest(planner.items()), todo, placement)
+        stream(run, cluster, known, units, placement, todo)
 
 
 def embed(run: Run, items: Sequence[Item]) -> None:
@@ -57,9 +57,9 @@ def embed(run: Run, items: Sequence[Item]) -> None:
     run.show(Progress("starting", 0, 0, len(items)))
     log = run.settings.state_dir / "ray.log"
     with compose.cluster(run.settings.ray_address, log) as cluster:
-        shape = _place(run.settings, cluster, len(items), False)
-        units = _cut(run, iter(items), len(items), shape)
-        _stream(run, cluster, known, units, shape, len(items))
+        placement = shape(run.settings, cluster, len(items), False)
+        units = _cut(run, iter(items), len(items), placement)
+        stream(run, cluster, known, units, placement, len(items))
 
 
 def _beside(run: Run) -> CaptionerSpec | None:
@@ -96,7 +96,8 @@ def _check(settings: Settings) -> None:
         check_compile(settings.device)
 
 
-def _place(settings: Settings, cluster: "Cluster", todo: int, described: bool) -> Placement:
+def shape(settings: Settings, cluster: "Cluster", todo: int, described: bool) -> Placement:
+    """The shape of a run over `todo` images, `described` in it or not."""
     ingest = settings.ingest
     return place(
         cluster.cpus,
@@ -110,34 +111,35 @@ def _place(settings: Settings, cluster: "Cluster", todo: int, described: bool) -
     )
 
 
-def _cut(run: Run, items: Iterator[Item], todo: int, shape: Placement) -> Iterator[Unit]:
+def _cut(run: Run, items: Iterator[Item], todo: int, placement: Placement) -> Iterator[Unit]:
     ingest, spec = run.settings.ingest, run.spec
     rules = [one.preprocessing for one in (spec, _beside(run)) if one]
     size = sum({rule.pixel_key: rule.pixel_bytes for rule in rules}.values())
-    images = unit_images(todo, shape.workers, size, ingest.unit_size)
+    images = unit_images(todo, placement.workers, size, ingest.unit_size)
     pipeline = f"{PIPELINE}-{spec.space}-{ingest.thumbnail_side}"
     if run.vectors_only:
         pipeline = f"vectors-{pipeline}"
     return cut(items, collection=run.collection, pipeline=pipeline, images=images)
 
 
-def _stream(
+def stream(
     run: Run,
     cluster: "Cluster",
     known: KnownContents,
     units: Iterator[Unit],
-    shape: Placement,
+    placement: Placement,
     todo: int,
 ) -> None:
+    """Sends units through the cluster and the index beside it; counts them as they come back."""
     captioner = _beside(run)
-    job = make_job(run, shape.threads, captioner)
+    job = make_job(run, placement.threads, captioner)
     beside = not (run.vectors_only or left_to(run))
     projection = cluster.projection(job, run.target) if beside else None
     done = Progress("indexing", 0, 0, todo)
     began, ended = float("inf"), 0.0
     described = captions.known(run.catalog, captioner.key) if captioner else None
-    with closing(cluster.run(job, known, units, shape, run.control, described)) as stream:
-        for committed in stream:
+    with closing(cluster.run(job, known, units, placement, run.control, described)) as coming:
+        for committed in coming:
             if projection:
                 projection.apply(committed.part)
             _add(run.report, committed)
@@ -147,6 +149,7 @@ def _stream(
             done.done += committed.images
             done.failed += committed.counts["failed"]
             run.tally.add(committed.outcome)
+            run.heard(committed)
             run.show(done)
     if projection:
         projection.close()
