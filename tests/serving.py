@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,17 +17,12 @@ from ray.serve.config import AutoscalingConfig
 
 from pdray.serve import haproxy
 from tests import command
+from tests.ports import free_port
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "serve_configs"
 API = "/api/v1"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Server:

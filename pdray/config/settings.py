@@ -156,6 +156,18 @@ class IngestSettings:
     watch_seconds: Annotated[
         float, About(SECONDS, "Time between two looks of `pdray index --watch`.")
     ] = 60.0
+    metrics: Annotated[
+        str | None,
+        About(
+            matching(r"[A-Za-z0-9.\-\[\]:]+:[0-9]{1,5}", "an address such as 127.0.0.1:9400"),
+            "Where a run tells Prometheus its figures, at /metrics, while it goes on.",
+            "none; on a cluster Ray's exporter has them",
+        ),
+    ] = None
+    log_file: Annotated[
+        Path | None,
+        About(PATH, "File for a JSON line a unit, a failure, and a run's begin and end.", "none"),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,6 +297,15 @@ class Settings:
             TEXT,
             "Ray cluster that indexes, as ray.init takes it; RAY_ADDRESS is heeded too.",
             "none: Ray is started here while it is needed",
+        ),
+    ] = None
+    traces: Annotated[
+        str | None,
+        About(
+            SERVER,
+            "OpenTelemetry collector for spans of runs and requests, by OTLP over HTTP, such as "
+            "http://127.0.0.1:4318.",
+            "none",
         ),
     ] = None
     state_dir: Annotated[

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from pdray.metrics import Counter
+
 T = TypeVar("T")
+RETRIES = Counter("pdray_index_retries_total", "Requests to Qdrant that were tried again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Retry:
                 least = pause_of(error)
                 if least is None or attempt + 1 == self.attempts:
                     raise
+            RETRIES.add()
             self.sleep(max(min(least, self.longest), self.pause(attempt)))
         raise ValueError(f"attempts must be at least 1, not {self.attempts}.")
 

@@ -9,6 +9,7 @@ import logging
 import os
 import pickle
 import sys
+import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -19,6 +20,7 @@ from typing import Any
 
 import ray
 import ray.data
+from ray.util import metrics
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pdray.catalog.units import Unit
@@ -34,11 +36,13 @@ from pdray.ingest.placement import CAPTION_CPUS, COMMIT_CPUS, EMBED_CPUS, Placem
 from pdray.ingest.projecting import Projecting
 from pdray.ingest.sight import landmarks
 from pdray.ingest.stages import Committed, Job
+from pdray.metrics import Counter, Figure, Gauge, Labels
 
 # A dataset of its own for so many units: the driver's memory stays flat, and starting the actors
 # anew costs seconds in the hours that a quarter of a million images take.
 _WAVE = 512
 _MIB = 2**20
+_EXPORT_SECONDS = 5.0  # Ray itself passes figures on every ten
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,11 @@ class Cluster:
     cpus: int
     gpus: int
     free: float | None = None  # CPUs that nobody holds, where others work here too
+    joined: bool = False  # it was there before, and others watch it
+
+    def exporter(self, collection: str) -> "Exporter":
+        """What tells Ray's own exporter a run's figures."""
+        return Exporter(collection if self.joined else None)
 
     def run(
         self,
@@ -104,6 +113,46 @@ class Cluster:
         return Projection(job, target)
 
 
+class Exporter:
+    """Ray's own exporter, which every node of a cluster has: Prometheus sees `ray_` before each
+    name, and the collection as a label.
+    """
+
+    def __init__(self, collection: str | None) -> None:
+        self._collection = collection  # None: a Ray of our own, which nobody watches
+        self._made: dict[str, Any] = {}
+        self._before: dict[tuple[str, Labels], float] = {}
+        self._last = float("-inf")
+
+    def tell(self, look: Callable[[], list[Figure]], *, now: bool = False) -> None:
+        """Passes on what `look` sees, every few seconds at most, or `now`."""
+        soon = time.monotonic() - self._last < _EXPORT_SECONDS
+        if self._collection is None or (soon and not now):
+            return
+        self._last = time.monotonic()
+        for figure in look():
+            if isinstance(figure, Counter):
+                for labels, value in figure.values.items():
+                    self._add(figure, labels, value)
+            elif isinstance(figure, Gauge) and figure.value is not None:
+                self._kind(metrics.Gauge, figure, ()).set(figure.value)
+
+    def _add(self, figure: Counter, labels: Labels, value: float) -> None:
+        key = (figure.name, labels)
+        more = value - self._before.get(key, 0.0)
+        self._before[key] = value
+        if more > 0:
+            self._kind(metrics.Counter, figure, labels).inc(more, tags=dict(labels))
+
+    def _kind(self, kind: Any, figure: Figure, labels: Labels) -> Any:
+        made = self._made.get(figure.name)
+        if made is None:
+            names = ("collection", *(name for name, _ in labels))
+            made = self._made[figure.name] = kind(figure.name, figure.help, tag_keys=names)
+            made.set_default_tags({"collection": self._collection})
+        return made
+
+
 @contextmanager
 def cluster(address: str | None, log: Path, known_bytes: int = 0) -> Iterator[Cluster]:
     """A connection to the Ray at an address, or to one started here for the block.
@@ -113,7 +162,8 @@ def cluster(address: str | None, log: Path, known_bytes: int = 0) -> Iterator[Cl
     with _ray_speaks_to(log), connected(address, known_bytes):
         resources = ray.cluster_resources()
         free = ray.available_resources().get("CPU", 0.0) if address else None
-        yield Cluster(int(resources.get("CPU", 1)), int(resources.get("GPU", 0)), free)
+        cpus, gpus = int(resources.get("CPU", 1)), int(resources.get("GPU", 0))
+        yield Cluster(cpus, gpus, free, joined=address is not None)
 
 
 @contextmanager
@@ -252,6 +302,7 @@ class Projection:
 
     def __init__(self, job: Job, target: IndexTarget) -> None:
         self.broken: str | None = None
+        self.retries = 0  # requests to the index that were tried again
         self._waiting: list[Any] = []
         target = replace(target, label="pdray index")
         options = {"num_cpus": 0, "scheduling_strategy": _beside_the_driver()}
@@ -266,6 +317,11 @@ class Projection:
             done, self._waiting = ray.wait(self._waiting, num_returns=len(self._waiting), timeout=0)
             self._judge(done)
 
+    @property
+    def waiting(self) -> int:
+        """Parts that were sent and are not in yet."""
+        return len(self._waiting)
+
     def close(self) -> None:
         """Waits for everything sent, and lets the index go: afterwards it has no writer here."""
         self._judge([*self._waiting, self._actor.close.remote()])
@@ -273,8 +329,10 @@ class Projection:
 
     def _judge(self, answers: list[Any]) -> None:
         for answer in answers:
+            reason: str | None
             try:
-                reason = ray.get(answer)
+                reason, retries = ray.get(answer)
+                self.retries = max(self.retries, retries)
             except ray.exceptions.RayError as error:
                 reason = f"The process that writes the index died ({type(error).__name__})."
             self.broken = self.broken or reason

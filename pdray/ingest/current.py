@@ -9,10 +9,12 @@ from pdray.catalog.units import Item
 from pdray.config import Settings
 from pdray.index.target import IndexTarget
 from pdray.ingest.control import Control
+from pdray.ingest.metering import figures
 from pdray.ingest.report import Progress, Report
 from pdray.ingest.stages import Committed
 from pdray.ingest.tally import Tally
 from pdray.ingest.target import index_target
+from pdray.metrics import Figure
 from pdray.records import CaptionerSpec, ModelSpec
 from pdray.sources.protocol import Source
 
@@ -73,6 +75,10 @@ class Run:
         """Tells whoever watches how far it is."""
         self.tally.show(progress)
         self.watch(progress)
+
+    def figures(self) -> list[Figure]:
+        """What Prometheus is told of it."""
+        return figures(self.report, self.tally.snapshot(self.control.state))
 
     def covers(self, uri: str) -> bool:
         """Whether one of its sources would list this uri if it were there."""

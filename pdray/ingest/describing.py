@@ -102,7 +102,7 @@ def caption(
             "captions": captioner.key,
         }
         runs.start(catalog, report.run_id, record)
-        stack.enter_context(recorded(catalog, report, tally, control))
+        stack.enter_context(recorded(settings, catalog, report, tally, control))
         try:
             describe(run)
         except RunCancelled:

@@ -9,15 +9,21 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from types import TracebackType
 
+from pdray import log, tracing
 from pdray.catalog import runs
 from pdray.catalog.catalog import Catalog
+from pdray.config import Settings
 from pdray.errors import CatalogError, PdrayError
+from pdray.ingest import metering
 from pdray.ingest.control import PAUSED, Control
 from pdray.ingest.report import Report
 from pdray.ingest.tally import Tally
+from pdray.metrics import Figure
 
+_log = log.get("ingest")
 _TICK = 0.25  # seconds
 # Seconds between two looks for commands, and between two publications: a folder, an object store.
 _LOCAL = (1.0, 2.0)
@@ -77,9 +83,37 @@ class Recorder:
 
 
 @contextlib.contextmanager
-def recorded(catalog: Catalog, report: Report, tally: Tally, control: Control) -> Iterator[None]:
-    """Records a run while the block goes on, and how it ended."""
+def recorded(
+    settings: Settings, catalog: Catalog, report: Report, tally: Tally, control: Control
+) -> Iterator[None]:
+    """Records a run while the block goes on, and how it ended; tells Prometheus and the log of it
+    where the settings say so.
+    """
+
+    def look() -> list[Figure]:
+        return metering.figures(report, tally.snapshot(control.state))
+
+    with ExitStack() as stack:
+        stack.enter_context(log.written(settings.ingest.log_file))
+        stack.callback(tracing.flush)
+        stack.enter_context(_kept(catalog, report, tally, control))
+        doubts = [
+            stack.enter_context(metering.told(settings.ingest.metrics, look)),
+            tracing.configure(settings.traces, "pdray ingest"),
+        ]
+        report.notes += [doubt for doubt in doubts if doubt]
+        with tracing.span(
+            "run", run_id=report.run_id, collection=report.collection, model=report.model
+        ) as span:
+            yield
+            span.say(state=report.state, images_read=report.read)
+
+
+@contextlib.contextmanager
+def _kept(catalog: Catalog, report: Report, tally: Tally, control: Control) -> Iterator[None]:
     sentence = None
+    said = {"run_id": report.run_id, "collection": report.collection}
+    _log.info("run begins", extra=log.fields(**said, model=report.model))
     try:
         with Recorder(catalog, report.run_id, tally, control):
             yield
@@ -95,6 +129,7 @@ def recorded(catalog: Catalog, report: Report, tally: Tally, control: Control) -
         # What ended the run is said before that its end can't be recorded: often it is the cause.
         with contextlib.suppress(*(() if sentence is None else (CatalogError,))):
             runs.end(catalog, report.run_id, {**report.to_json(), **more, "error": sentence})
+        _log.info("run ended", extra=log.fields(**report.to_json(), error=sentence))
 
 
 def _said(error: BaseException) -> str:

@@ -11,11 +11,14 @@ class Report:
     reused: embeddings not computed again, because the content had one. embedded: those computed.
     captioned: captions made. read: images read, whatever came of them. rework: those of them that a
     process had in hand when it died, in this run or before. retries: images that could not be read
-    before, which each run tries again. pending: row parts that are committed but not in the index
-    yet. seconds: of the whole run, start of Ray included; startup_seconds: until the first
-    unit began; steady_seconds: from then to the last commit. images_per_second: read over seconds.
-    `stages` sums the workers' seconds. peak_bytes: the most memory that all processes of the run on
-    the driver's machine held together. state: completed, cancelled or failed.
+    before, which each run tries again. bytes_read: of the images read. batch_size: images that went
+    through the model together, the least of its processes; gpu_bytes: the most that one of them
+    held of its GPU. index_retries: requests to the index beside the run that were tried again.
+    pending: row parts that are committed but not in the index yet. seconds: of the whole run, start
+    of Ray included; startup_seconds: until the first unit began; steady_seconds: from then to the
+    last commit. images_per_second: read over seconds. `stages` sums the workers' seconds.
+    peak_bytes: the most memory that all processes of the run on the driver's machine held together.
+    state: completed, cancelled or failed.
     """
 
     run_id: str
@@ -34,6 +37,10 @@ class Report:
     ignored: int = 0
     read: int = 0
     rework: int = 0
+    bytes_read: int = 0
+    batch_size: int = 0
+    gpu_bytes: int = 0
+    index_retries: int = 0
     retries: int = 0
     pending: int = 0
     seconds: float = 0.0

@@ -8,6 +8,7 @@ import socket
 import time
 from contextlib import ExitStack
 
+from pdray import tracing
 from pdray.catalog import attempts, captions, lease, pointer, runs
 from pdray.catalog.catalog import Catalog
 from pdray.catalog.plan import Plan
@@ -63,7 +64,7 @@ def index(
             run.held = stack.enter_context(claim)
             run.left = attempts.left(catalog, settings.collection)
             runs.start(catalog, report.run_id, _start_record(settings, locations, options, spec))
-            stack.enter_context(recorded(catalog, report, tally, control))
+            stack.enter_context(recorded(settings, catalog, report, tally, control))
         spill = settings.state_dir / "tmp"
         planner = Planner(catalog, settings.collection, spec.space, spill)
         _execute(run, stack.enter_context(planner))
@@ -94,7 +95,8 @@ def _execute(run: Run, planner: Planner) -> None:
 
 
 def _phases(run: Run, planner: Planner) -> None:
-    planned = listing.plan(run, planner)
+    with tracing.span("list and plan"):
+        planned = listing.plan(run, planner)
     if run.options.dry_run:
         listing.forecast(run, planner, planned)
         return
@@ -111,7 +113,8 @@ def _phases(run: Run, planner: Planner) -> None:
     run.report.failed += moves.commit_failures(
         catalog, collection, run.report.run_id, planned.failures
     )
-    streaming.read(run, planner, planned, moved, known)
+    with tracing.span("index"):
+        streaming.read(run, planner, planned, moved, known)
     control.check()
     _delete(run, planned, moved)
     if run.captioner and run.second_pass:
@@ -119,7 +122,8 @@ def _phases(run: Run, planner: Planner) -> None:
     elif run.captioner:
         captions.serve(catalog, collection, run.captioner)
         run.report.notes += remaining(run)
-    catch_up(run, final=True)
+    with tracing.span("catch up"):
+        catch_up(run, final=True)
     if not run.report.pending:
         pointer.advance(catalog, collection, run.spec)
     if run.left is not None:

@@ -83,6 +83,8 @@ class Decoded:
     # The same for the captioner, where the run has one.
     undescribed: list[str] = field(default_factory=list)
     views: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0, 0, 3), np.uint8))
+    batch_size: int = 0  # of the model
+    gpu_bytes: int = 0  # the most that its process held
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ class Committed:
     began: float  # seconds since the epoch, by the workers' clocks
     ended: float
     outcome: Outcome = field(default_factory=Outcome)
+    batch_size: int = 0  # of the model, where it had anything to do
+    gpu_bytes: int = 0  # the most that its process held
 
 
 def decode(
@@ -257,6 +261,8 @@ def embed(encoder: "DualEncoder", job: Job, decoded: Decoded) -> NDArray[np.floa
     started = time.perf_counter()
     if len(decoded.contents):
         vectors = encoder.encode_pixels(decoded.pixels, batch_size=job.batch_size)
+        decoded.batch_size = encoder.image_batch(job.batch_size)
+        decoded.gpu_bytes = encoder.gpu_bytes()
     else:
         vectors = np.zeros((0, job.spec.dim), np.float32)
     decoded.seconds["embed"] = time.perf_counter() - started
@@ -301,6 +307,8 @@ def commit(
         began=decoded.began,
         ended=time.time(),
         outcome=Outcome.of(decoded.records),
+        batch_size=decoded.batch_size,
+        gpu_bytes=decoded.gpu_bytes,
     )
 
 

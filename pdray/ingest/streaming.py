@@ -1,9 +1,11 @@
 """The images that must be read: cut into units, streamed through Ray, counted as they come back."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pdray import log, tracing
 from pdray.catalog import captions
 from pdray.catalog.plan import Plan
 from pdray.catalog.planner import Planner
@@ -23,6 +25,7 @@ from pdray.records import CaptionerSpec
 if TYPE_CHECKING:
     from pdray.ingest.compose import Cluster
 
+_log = log.get("ingest")
 # Part of every unit's name: raise it when the same bytes would give other rows.
 PIPELINE = "1"
 
@@ -135,6 +138,7 @@ def stream(
     job = make_job(run, placement.threads, captioner)
     beside = not (run.vectors_only or left_to(run))
     projection = cluster.projection(job, run.target) if beside else None
+    exporter = cluster.exporter(run.collection)
     done = Progress("indexing", 0, 0, todo)
     began, ended = float("inf"), 0.0
     described = captions.known(run.catalog, captioner.key) if captioner else None
@@ -142,6 +146,8 @@ def stream(
         for committed in coming:
             if projection:
                 projection.apply(committed.part)
+                run.tally.waiting = projection.waiting
+                run.report.index_retries = projection.retries
             _add(run.report, committed)
             began, ended = min(began, committed.began), max(ended, committed.ended)
             run.report.startup_seconds = began - run.began
@@ -149,15 +155,40 @@ def stream(
             done.done += committed.images
             done.failed += committed.counts["failed"]
             run.tally.add(committed.outcome)
+            _write(run, committed)
+            exporter.tell(run.figures)
             run.heard(committed)
             run.show(done)
     if projection:
         projection.close()
+        run.tally.waiting, run.report.index_retries = 0, projection.retries
+    exporter.tell(run.figures, now=True)
+
+
+def _write(run: Run, committed: Committed) -> None:
+    """A span for a unit, and lines in the log for it and for what failed in it."""
+    seconds = {name: round(value, 3) for name, value in committed.seconds.items()}
+    unit: dict[str, Any] = {"images": committed.images, "failed": committed.counts["failed"]}
+    spent = {f"seconds.{name}": value for name, value in seconds.items()}
+    tracing.record("unit", committed.began, committed.ended, **unit, **spent)
+    if not _log.isEnabledFor(logging.INFO):
+        return
+    said = {"run_id": run.report.run_id, "collection": run.collection}
+    _log.info(
+        "unit committed", extra=log.fields(**said, part=committed.part, **unit, seconds=seconds)
+    )
+    for one in committed.outcome.failures:
+        failed = {"uri": one.uri, "stage": one.stage, "kind": one.kind, "reason": one.reason}
+        _log.info("image failed", extra=log.fields(**said, **failed))
 
 
 def _add(report: Report, committed: Committed) -> None:
     report.add(committed.counts)
     report.read += committed.images
+    report.bytes_read += committed.bytes_read
+    report.gpu_bytes = max(report.gpu_bytes, committed.gpu_bytes)
+    batches = [size for size in (report.batch_size, committed.batch_size) if size]
+    report.batch_size = min(batches, default=0)
     for stage, seconds in committed.seconds.items():
         report.stages[stage] = report.stages.get(stage, 0.0) + seconds
 

@@ -90,7 +90,7 @@ def switch(
         run.left = attempts.left(catalog, run.collection)
         record = {"collection": run.collection, "sources": [], "model": new.name}
         runs.start(catalog, report.run_id, {**record, "space": new.space, "switch": old.name})
-        stack.enter_context(recorded(catalog, report, tally, control))
+        stack.enter_context(recorded(settings, catalog, report, tally, control))
         try:
             missing = _embed(run)
             _project(run, reached)

@@ -110,6 +110,7 @@ class Tally:
         self.progress = Progress("listing")
         self.active = 0.0  # seconds that the run was not paused
         self.paused = 0.0
+        self.waiting = 0  # committed parts that the index beside the run has yet to take
         self._folders = Folders()
         self._kinds: Counter[str] = Counter()
         self._failures: list[Failure] = []
@@ -156,6 +157,7 @@ class Tally:
                 "eta_seconds": None if not rate or left is None else round(left / rate, 1),
                 "active_seconds": round(self.active, 1),
                 "paused_seconds": round(self.paused, 1),
+                "index_waiting": self.waiting,
                 "counts": {name: counts[name] for name in _COUNTS},
                 "stages": counts["stages"],
                 "folders": self._folders.to_json(),

@@ -110,7 +110,7 @@ class DualEncoder:
             raise ValueError(
                 f"pixels are {pixels.dtype} {pixels.shape}, expected uint8 (n, *{expected})"
             )
-        batch = min(batch_size or _IMAGE_BATCH.get(self.device.type, 16), self._image_limit)
+        batch = self.image_batch(batch_size)
 
         def run(start: int, stop: int) -> torch.Tensor:
             return self._encode_batch(pixels[start:stop])
@@ -120,6 +120,16 @@ class DualEncoder:
         if worked < batch:
             self._image_limit = worked
         return self._collect(results)
+
+    def image_batch(self, batch_size: int | None = None) -> int:
+        """Images that go through together: as many as asked for, or as suit the device; fewer once
+        its memory has run short.
+        """
+        return min(batch_size or _IMAGE_BATCH.get(self.device.type, 16), self._image_limit)
+
+    def gpu_bytes(self) -> int:
+        """The most that this process has held of its GPU; 0 without one."""
+        return torch.cuda.max_memory_reserved(self.device) if self.device.type == "cuda" else 0
 
     def warm_up(self) -> None:
         """Builds what the first batch of images would have to wait for: kernels and buffers."""

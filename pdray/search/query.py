@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pdray import tracing
 from pdray.errors import UsageError
 from pdray.index.filters import AnyOf, Condition, Filter, Words, with_condition
 from pdray.records import Hit, Thumbnail
@@ -152,7 +153,10 @@ def _answer_block(block: Sequence[Query], towers: Towers) -> Iterator[Answer]:
     pairs = list(zip(block, parsed, strict=True))
     texts = [text for query, said in pairs for text in _texts(said, query)]
     began = perf_counter()
-    vectors = iter(towers.encode_texts(texts)) if texts else iter(())
+    vectors: Iterator[Vector] = iter(())
+    if texts:
+        with tracing.span("encode", texts=len(texts)):
+            vectors = iter(towers.encode_texts(texts))
     share = (perf_counter() - began) / len(texts) if texts else 0.0
     plans: list[_Plan] = []
     for query, said in pairs:
@@ -165,11 +169,13 @@ def _answer_block(block: Sequence[Query], towers: Towers) -> Iterator[Answer]:
     shared = 0.0
     if towers.find_many is not None:
         began = perf_counter()
-        together = _all_at_once(plans, towers.find_many, towers)
+        with tracing.span("index", queries=len(plans)):
+            together = _all_at_once(plans, towers.find_many, towers)
         shared = (perf_counter() - began) / len(plans)
     for number, plan in enumerate(plans):
         began = perf_counter()
-        hits = _hits(plan, towers, together[number] if together is not None else None)
+        with tracing.span("index" if together is None else "fuse"):
+            hits = _hits(plan, towers, together[number] if together is not None else None)
         index = shared + perf_counter() - began
         seconds = {"encode": plan.encoded, "index": index, "total": plan.encoded + index}
         took = {stage: 1000 * one for stage, one in seconds.items()}

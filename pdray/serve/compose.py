@@ -29,7 +29,7 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.schema import LoggingConfig
 
-from pdray import log
+from pdray import log, tracing
 from pdray.catalog.catalog import Catalog
 from pdray.config import Settings, load, secrets_among
 from pdray.errors import IndexUnavailable, ModelUnavailable, PdrayError, UsageError
@@ -87,6 +87,8 @@ class Replica:
     def __init__(self, settings: Settings, images: Any, reach: Reach, *_owner: Any) -> None:
         end_with_parent()
         observing.configure(settings.serve.log_file)
+        if doubt := tracing.configure(settings.traces, "pdray serve"):
+            log.get("serve").warning("%s", doubt)
         sys.setswitchinterval(_SWITCH_SECONDS)
         # Runs that are started here work on this very cluster.
         address = settings.ray_address or ray.get_runtime_context().gcs_address

@@ -1,18 +1,15 @@
 """What every request leaves behind: a number in the metrics, a line in the log, an id for both."""
 
-import json
 import logging
 import re
 import secrets
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pdray import log
+from pdray import log, tracing
 from pdray.serve import metrics
 from pdray.serve.proxying import BODY, replayed
 
@@ -46,13 +43,16 @@ class Observed:
                     message["headers"] = [*message["headers"], (_HEADER, request_id.encode())]
             await send(message)
 
-        try:
-            await self._app(scope, receive, told)
-        except BaseException:
-            status = status or 500  # which is answered further out
-            raise
-        finally:
-            _note(scope, status, perf_counter() - began, request_id)
+        with tracing.span("request", _caller(scope), request_id=request_id) as span:
+            try:
+                await self._app(scope, receive, told)
+            except BaseException:
+                status = status or 500  # which is answered further out
+                raise
+            finally:
+                route = _route(scope)
+                _note(scope, route, status, perf_counter() - began, request_id)
+                span.say(f"{scope.get('method', 'WS')} {route}", route=route, status=status)
 
 
 def _request_id(scope: Scope) -> tuple[str, bool]:
@@ -63,9 +63,23 @@ def _request_id(scope: Scope) -> tuple[str, bool]:
     return secrets.token_hex(8), False
 
 
-def _note(scope: Scope, status: int, seconds: float, request_id: str) -> None:
+def _caller(scope: Scope) -> dict[str, str] | None:
+    """What the caller says of its own span (W3C Trace Context)."""
+    said = {
+        name.decode(): value.decode("latin-1")
+        for name, value in scope["headers"]
+        if name in (b"traceparent", b"tracestate")
+    }
+    return said or None
+
+
+def _route(scope: Scope) -> str:
     # The route's pattern, not the path: ids would make a new series each.
-    route = getattr(scope.get("route"), "path", None) or scope.get("pdray.route") or "other"
+    found = getattr(scope.get("route"), "path", None) or scope.get("pdray.route") or "other"
+    return str(found)
+
+
+def _note(scope: Scope, route: str, status: int, seconds: float, request_id: str) -> None:
     method = scope.get("method", "WS")
     metrics.REQUESTS.add(route=route, method=method, status=str(status))
     if scope["type"] == "http":
@@ -79,33 +93,15 @@ def _note(scope: Scope, status: int, seconds: float, request_id: str) -> None:
             method,
             scope["path"],
             status,
-            extra={
-                "fields": {
-                    "request_id": request_id,
-                    "method": method,
-                    "path": scope["path"],
-                    "route": route,
-                    "status": status,
-                    "ms": round(1000 * seconds, 2),
-                }
-            },
+            extra=log.fields(
+                request_id=request_id,
+                method=method,
+                path=scope["path"],
+                route=route,
+                status=status,
+                ms=round(1000 * seconds, 2),
+            ),
         )
-
-
-class _Json(logging.Formatter):
-    """A JSON document a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        said: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-            **getattr(record, "fields", {}),
-        }
-        if record.exc_info:
-            said["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(said, ensure_ascii=False)
 
 
 def configure(path: Path | None) -> None:
@@ -113,11 +109,8 @@ def configure(path: Path | None) -> None:
     error, which Ray keeps, and only what went wrong.
     """
     root = logging.getLogger("pdray")
-    handler: logging.Handler = logging.StreamHandler(sys.stderr)
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(path, encoding="utf-8", delay=True)
-    handler.setFormatter(_Json())
+    handler = logging.StreamHandler(sys.stderr) if path is None else log.json_file(path)
+    handler.setFormatter(log.Json())
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO if path is not None else logging.WARNING)
     root.propagate = False

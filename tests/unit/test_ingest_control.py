@@ -11,6 +11,7 @@ import typer
 from pdray.catalog import lease, runs
 from pdray.catalog.catalog import Catalog
 from pdray.cli.interrupt import interruptible
+from pdray.config import load
 from pdray.errors import RunCancelled, SourceError
 from pdray.ingest.control import Control
 from pdray.ingest.recorder import Recorder, recorded
@@ -101,6 +102,7 @@ def test_what_a_run_was_paused_counts_in_no_rate(catalog: Catalog) -> None:
 def test_a_failed_run_records_its_sentence_and_a_stopped_one_that_it_was_stopped(
     catalog: Catalog,
 ) -> None:
+    settings = load({"workspace": catalog.store.url})
     for run_id, error, state, sentence in (
         ("1", SourceError("The bucket is gone."), "failed", "The bucket is gone."),
         ("2", ZeroDivisionError("odd"), "failed", "ZeroDivisionError: odd"),
@@ -110,7 +112,7 @@ def test_a_failed_run_records_its_sentence_and_a_stopped_one_that_it_was_stopped
         report = Report(run_id, "c", "m")
         with (
             pytest.raises(type(error)),
-            recorded(catalog, report, Tally(report), Control()),
+            recorded(settings, catalog, report, Tally(report), Control()),
         ):
             raise error
         found = runs.read(catalog, run_id)

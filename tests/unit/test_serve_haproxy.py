@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from pdray.serve.haproxy import environment, inherited
-from tests.serving import free_port
+from tests.ports import free_port
 from tests.waiting import until
 
 # As Ray's own proxy actor does it, on a node named "node".

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from pdray.serve import metrics, observing
+from pdray import metrics, tracing
+from pdray.serve import observing
 from pdray.serve.loaded import Loaded
+from tests.collector import Spans, collector, said
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -78,3 +81,43 @@ def test_a_model_is_built_once_and_let_go_when_it_was_idle_for_long():
     model.rest()
     assert not model.loaded
     assert model.get() == 1
+
+
+@pytest.fixture
+def spans() -> Iterator[Spans]:
+    with collector() as found:
+        assert tracing.configure(found.url, "test") is None
+        yield found
+        tracing._provider.shutdown()
+        tracing._provider = tracing._tracer = None
+
+
+def test_a_request_is_a_span_below_its_callers_with_its_stages_below(
+    client: TestClient, spans: Spans
+) -> None:
+    trace, parent = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    headers = {"traceparent": f"00-{trace}-{parent}-01", "X-Request-ID": "mine-2"}
+    client.post("/api/v1/search", json={"text": "a circle, traced"}, headers=headers)
+    client.get("/api/v1/images/00000000-0000-5000-8000-000000000000")
+    tracing.flush()
+    request = spans.one("POST /api/v1/search")
+    assert (request.trace_id.hex(), request.parent_span_id.hex()) == (trace, parent)
+    assert said(request) == {"request_id": "mine-2", "route": "/api/v1/search", "status": 200}
+    for name in ("encode", "index"):
+        stage = spans.one(name)
+        assert stage.parent_span_id == request.span_id
+        assert stage.end_time_unix_nano > stage.start_time_unix_nano
+    other = spans.one("GET /api/v1/images/{id}")
+    assert other.trace_id.hex() != trace
+    assert said(other)["status"] == 404
+
+
+def test_a_collector_that_is_away_is_said_and_loses_nothing_but_spans(client: TestClient) -> None:
+    said = tracing.configure(f"http://127.0.0.1:{free_port()}", "test")
+    try:
+        assert said is not None
+        assert "No collector answers at http://127.0.0.1:" in said
+        assert client.get("/healthz").status_code == 200
+    finally:
+        tracing._provider.shutdown()
+        tracing._provider = tracing._tracer = None
