@@ -151,19 +151,24 @@ def test_the_owner_is_killed_under_load_and_no_answer_is_wrong(made: Made, tmp_p
         print(f"\nowner killed: {dict(load.statuses)}, longest {max(load.milliseconds):.0f} ms")
 
 
-@contextmanager
-def indexing(made: Made, folder: Path, count: int) -> "Iterator[subprocess.Popen[str]]":
-    """`pdray index` of that many new scenes into the collection that is served."""
+def drawn(folder: Path, count: int) -> Path:
+    """That many new scenes."""
     pdray = [sys.executable, "-m", "pdray"]
-    more = folder / "more"
     subprocess.run(
-        [*pdray, "samples", str(more), "--count", str(count), "--seed", "99"],
+        [*pdray, "samples", str(folder), "--count", str(count), "--seed", "99"],
         check=True,
         capture_output=True,
         env=environment(),
     )
+    return folder
+
+
+@contextmanager
+def indexing(made: Made, folder: Path) -> "Iterator[subprocess.Popen[str]]":
+    """`pdray index` of a folder into the collection that is served."""
+    words = ["index", str(folder), "-w", str(made.workspace), "--json"]
     with subprocess.Popen(
-        [*pdray, "index", str(more), "-w", str(made.workspace), "--json"],
+        [sys.executable, "-m", "pdray", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=environment(),
@@ -174,14 +179,15 @@ def indexing(made: Made, folder: Path, count: int) -> "Iterator[subprocess.Popen
 
 def test_a_run_writes_under_load_and_no_answer_is_wrong(made: Made, tmp_path: Path):
     new = 600
+    more = drawn(tmp_path / "more", new)
     with serve_run("local", tmp_path, workspace=str(made.workspace)) as server:
         watch = Watch(server, made)
 
         async def scenario() -> Load:
             busy = asyncio.create_task(watch.load(4, 60))
-            with indexing(made, tmp_path, new) as run:
+            with indexing(made, more) as run:
                 out, _ = await asyncio.to_thread(run.communicate)
-            assert json.loads(out)["counts"]["indexed"] == new, out
+            assert json.loads(out)["indexed"] == new, out
             return await busy
 
         assert told(f"a run of {new} images, 4 at once", asyncio.run(scenario()), watch) == []
