@@ -9,7 +9,9 @@ import typer
 
 from pdray import log
 from pdray.cli.app import app
+from pdray.cli.fetching import Lines
 from pdray.errors import PdrayError, UsageError
+from pdray.models import hub
 
 
 def main() -> None:
@@ -27,7 +29,8 @@ def plainly() -> Iterator[None]:
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     log.configure(verbose=debug)
     try:
-        yield
+        with hub.watched(Lines()):
+            yield
     except typer.Exit as ended:  # where no Typer application is around
         sys.exit(ended.exit_code)
     except PdrayError as error:

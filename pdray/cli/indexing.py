@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
+from pdray.cli import fetching
 from pdray.cli.interrupt import interruptible
 from pdray.cli.output import console, duration, memory, print_json, stderr
 from pdray.config import Settings, load
@@ -18,6 +19,7 @@ from pdray.ingest.control import PAUSED, Control
 from pdray.ingest.current import Options, Watch
 from pdray.ingest.report import Progress, Report
 from pdray.ingest.run import index
+from pdray.models import hub
 
 _EVERY = 10.0  # seconds between plain lines
 _WAITING = "Some of what is committed is not in the index yet: run the same command again."
@@ -71,7 +73,7 @@ def indexed(
 def progress(control: Control) -> Iterator[Watch]:
     """Shows on standard error what it is told: a bar on a terminal, else a line now and then."""
     shown: AbstractContextManager[Any] = _Lines() if not sys.stderr.isatty() else _Live()
-    with shown as watch, control.told(_Saying()):
+    with shown as watch, control.told(_Saying()), hub.watched(watch.fetching):
         yield watch
 
 
@@ -125,6 +127,7 @@ class _Lines:
     def __enter__(self) -> "_Lines":
         self.started = self.last = time.monotonic()
         self.first: tuple[float, int] | None = None
+        self.fetched = fetching.Lines()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -139,6 +142,10 @@ class _Lines:
         self.last = now
         sys.stderr.write(f"{now - self.started:6.0f} s  {self._line(progress, now)}\n")
         sys.stderr.flush()
+
+    def fetching(self, name: str, done: int, total: int) -> None:
+        """See pdray.models.hub.Watch."""
+        self.fetched(name, done, total)
 
     def _line(self, progress: Progress, now: float) -> str:
         if progress.phase not in _COUNTED or not progress.total:
@@ -172,6 +179,12 @@ class _Live:
 
     def __exit__(self, *_: object) -> None:
         self.bar.stop()
+
+    def fetching(self, name: str, done: int, total: int) -> None:
+        """See pdray.models.hub.Watch. Megabytes are counted, as images are elsewhere."""
+        done, total = done // 10**6, total // 10**6
+        words = f"Fetching {name}"
+        self.bar.update(self.task, description=words, completed=done, total=total, rate="MB")
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()

@@ -2,13 +2,19 @@
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
 from pdray.errors import ModelUnavailable
 from pdray.models import layout
 
+Watch = Callable[[str, int, int], None]  # a model, bytes of it that are here, bytes in all
+
+_LOOK_SECONDS = 0.5
+_watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
 
@@ -20,6 +26,16 @@ class Hub:
     cache: Path | None = None
     token: str | None = None
     timeout: float = 5.0  # seconds for the first answer
+
+
+@contextmanager
+def watched(watch: Watch) -> Iterator[None]:
+    """Tells how far downloads are that this thread waits for in the block; from another thread."""
+    before = _watch.set(watch)
+    try:
+        yield
+    finally:
+        _watch.reset(before)
 
 
 def is_hub_name(name: str) -> bool:
@@ -61,6 +77,7 @@ def cached(name: str, revision: str | None, hub: Hub) -> Path | None:
 
 def _fetch(name: str, revision: str | None, hub: Hub) -> Path:
     from huggingface_hub import snapshot_download
+    from huggingface_hub.constants import HF_HUB_CACHE
     from huggingface_hub.errors import (
         GatedRepoError,
         RepositoryNotFoundError,
@@ -70,18 +87,22 @@ def _fetch(name: str, revision: str | None, hub: Hub) -> Path:
     try:
         # Asked first and alone because it neither retries nor waits longer than its timeout, which
         # the download does.
-        files = layout.wanted(_within(hub.timeout, lambda: _list(name, revision, hub)))
-        return Path(
-            snapshot_download(
-                name,
-                revision=revision,
-                allow_patterns=files,
-                cache_dir=hub.cache,
-                token=hub.token,
-                endpoint=hub.endpoint,
-                etag_timeout=hub.timeout,
+        sizes = _within(hub.timeout, lambda: _list(name, revision, hub))
+        files = layout.wanted(list(sizes))
+        total = sum(sizes[file] for file in files)
+        with _told(name, total, Path(hub.cache or HF_HUB_CACHE)):
+            return Path(
+                snapshot_download(
+                    name,
+                    revision=revision,
+                    allow_patterns=files,
+                    cache_dir=hub.cache,
+                    token=hub.token,
+                    endpoint=hub.endpoint,
+                    etag_timeout=hub.timeout,
+                    tqdm_class=_silent(),
+                )
             )
-        )
     except GatedRepoError as error:
         raise ModelUnavailable(
             f"The model {name} asks for an accepted licence: accept it on its hub page and give a "
@@ -105,17 +126,70 @@ def _fetch(name: str, revision: str | None, hub: Hub) -> Path:
         ) from error
 
 
-def _list(name: str, revision: str | None, hub: Hub) -> list[str]:
+def _list(name: str, revision: str | None, hub: Hub) -> dict[str, int]:
+    """Files and their bytes, 0 where the hub doesn't say."""
     from huggingface_hub import HfApi
 
     api = HfApi(endpoint=hub.endpoint, token=hub.token)
-    info = api.model_info(name, revision=revision, timeout=hub.timeout)
-    return [file.rfilename for file in info.siblings or []]
+    info = api.model_info(name, revision=revision, timeout=hub.timeout, files_metadata=True)
+    return {file.rfilename: file.size or 0 for file in info.siblings or []}
 
 
-def _within(seconds: float, ask: Callable[[], list[str]]) -> list[str]:
+def _silent() -> type:
+    """The hub's bar without a bar: what is told is told by `watched`."""
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
+    class Silent(tqdm):  # type: ignore[misc]
+        def __init__(self, *args: object, **options: object) -> None:
+            super().__init__(*args, **{**options, "disable": True})
+
+    return Silent
+
+
+@contextmanager
+def _told(name: str, total: int, cache: Path) -> Iterator[None]:
+    """Tells whoever watches what of a model has come: the bytes that its folder of the cache grows
+    by, whichever way the hub's client fetches them.
+    """
+    watch = _watch.get()
+    if watch is None:
+        yield
+        return
+    from huggingface_hub.file_download import repo_folder_name
+
+    blobs = cache / repo_folder_name(repo_id=name, repo_type="model") / "blobs"
+    ended = threading.Event()
+
+    def look() -> None:
+        while True:
+            watch(name, min(total, _size(blobs)), total)
+            if ended.wait(_LOOK_SECONDS):
+                return
+
+    thread = threading.Thread(target=look, name="fetching", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+    watch(name, total, total)
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files in a folder, which come and go."""
+    found = 0
+    for file in folder.glob("*"):
+        try:
+            found += file.stat().st_size
+        except OSError:
+            continue
+    return found
+
+
+def _within(seconds: float, ask: Callable[[], Mapping[str, int]]) -> Mapping[str, int]:
     """The answer, or TimeoutError: HTTP's own timeout does not cover a silent name server."""
-    answers: list[list[str] | Exception] = []
+    answers: list[Mapping[str, int] | Exception] = []
 
     def run() -> None:
         try:

@@ -19,7 +19,7 @@ import pytest
 from pdray.errors import ModelUnavailable
 from pdray.models import layout
 from pdray.models.fingerprint import fingerprint
-from pdray.models.hub import Hub, cached, is_hub_name, snapshot
+from pdray.models.hub import Hub, cached, is_hub_name, snapshot, watched
 from pdray.models.random_weights import write_random_clip
 from pdray.models.resolve import describe, folder_of, resolve
 from pdray.records import ModelSpec
@@ -252,7 +252,7 @@ class HubHandler(BaseHTTPRequestHandler):
                 ]
             )
         elif path.startswith("/api/models/org/tiny"):
-            siblings = [{"rfilename": name} for name in files]
+            siblings = [{"rfilename": name, "size": len(files[name])} for name in files]
             self.answer_json({"id": "org/tiny", "sha": COMMIT, "siblings": siblings})
         elif path.startswith("/org/tiny/resolve/") and (name := path.split("/", 5)[5]) in files:
             self.answer(files[name], {"ETag": f'"{sha1(files[name])}"', "X-Repo-Commit": COMMIT})
@@ -273,6 +273,8 @@ class HubHandler(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.end_headers()
         if self.command == "GET":
+            if len(data) > 20_000:  # the weights
+                self.server.goes_on.wait(60)  # type: ignore[attr-defined]
             self.wfile.write(data)
 
     def log_message(self, format: str, *args: object) -> None:
@@ -288,6 +290,8 @@ def server(tiny: Path) -> Iterator[ThreadingHTTPServer]:
     with ThreadingHTTPServer(("127.0.0.1", 0), HubHandler) as running:
         running.files = {p.name: p.read_bytes() for p in tiny.iterdir()} | {"tf_model.h5": b"x"}
         running.asked = 0
+        running.goes_on = threading.Event()
+        running.goes_on.set()
         thread = threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         yield running
@@ -311,6 +315,28 @@ def test_a_model_is_fetched_once_and_then_used_without_asking(
     assert snapshot("org/tiny", revision=None, offline=False, hub=hub) == folder
     assert snapshot("org/tiny", revision=COMMIT, offline=True, hub=hub) == folder
     assert server.asked == asked
+
+
+def test_a_download_tells_how_far_it_is(
+    server: ThreadingHTTPServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    told: list[tuple[str, int, int]] = []
+    server.goes_on.clear()
+    files = {name: len(data) for name, data in server.files.items() if name != "tf_model.h5"}
+
+    def watch(name: str, done: int, total: int) -> None:
+        told.append((name, done, total))
+        if done:
+            server.goes_on.set()
+
+    with watched(watch):
+        snapshot("org/tiny", revision=None, offline=False, hub=hub_of(server, tmp_path))
+    assert {(name, total) for name, _, total in told} == {("org/tiny", sum(files.values()))}
+    here = [done for _, done, _ in told]
+    assert here == sorted(here)
+    assert any(0 < done < here[-1] for done in here)
+    assert here[-1] == sum(files.values())
+    assert capfd.readouterr().err == ""  # no bars of the client's own
 
 
 def test_an_interrupted_download_is_completed(server: ThreadingHTTPServer, tmp_path: Path):
