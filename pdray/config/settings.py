@@ -220,7 +220,9 @@ class ServeSettings:
     models: Annotated[
         str,
         About(
-            choice("eager", "lazy"), "Whether models are loaded at the start or when first needed."
+            TEXT,
+            "Models loaded at the start, by commas; eager: all that collections use; lazy: "
+            "none. Others are loaded when they are needed first.",
         ),
     ] = "eager"
     idle_seconds: Annotated[
@@ -242,6 +244,13 @@ class ServeSettings:
         Path | None,
         About(PATH, "File for a JSON line a request.", "none: what failed, in Ray's logs"),
     ] = None
+
+    def preloads(self, name: str) -> bool:
+        """Whether a model of this name, or folder, is loaded at the start."""
+        if self.models in ("eager", "lazy"):
+            return self.models == "eager"
+        said = [one.strip() for one in self.models.split(",")]
+        return name in said or name in [str(Path(one).expanduser().resolve()) for one in said]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -155,12 +155,14 @@ class ImageEncoder:
 
     def _keep(self) -> None:
         """Loads models where that shall be at the start, then lets idle ones go."""
-        if self._settings.serve.models == "eager":
+        if self._settings.serve.models != "lazy":
             try:
                 # After the texts, which more people wait for.
                 self._ending.wait(_TEXTS_FIRST_SECONDS)
                 catalog = Catalog.open(self._settings.workspace, absent=True)
-                self._tower.warm({one.space: one for one in models(catalog).values()}.values())
+                wanted = {one.space: one for one in models(catalog).values()}
+                serve = self._settings.serve
+                self._tower.warm(one for one in wanted.values() if serve.preloads(one.name))
             except (PdrayError, OSError) as error:  # told to whoever sends an image
                 log.get("serve").warning("%s", error)
         while not self._ending.wait(1.0):

@@ -42,15 +42,16 @@ def load(spec: ModelSpec, settings: Settings, towers: "Towers") -> "DualEncoder"
 
 
 class Space:
-    """Encoders of a space. The text tower is loaded at once where models are "eager", else with the
-    first text; images go to `encode_pixels`. Raises ModelUnavailable where it can't be loaded.
+    """Encoders of a space. The text tower is loaded at once where the settings say so
+    (`serve.models`), else with the first text; images go to `encode_pixels`. Raises
+    ModelUnavailable where it can't be loaded.
     """
 
     def __init__(self, spec: ModelSpec, settings: Settings, encode_pixels: PixelEncoder) -> None:
         self._spec, self._settings, self._encode_pixels = spec, settings, encode_pixels
         self._tower = Loaded(lambda: load(spec, settings, "text"), settings.serve.idle_seconds)
         self.encode_texts = Batcher(self._encode)
-        if settings.serve.models == "eager":
+        if settings.serve.preloads(spec.name):
             # In the thread that will encode: torch's number of threads is a thread's own.
             try:
                 self.encode_texts(["so that the first query waits for no kernel"])
