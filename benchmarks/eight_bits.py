@@ -2,11 +2,11 @@
 bf16 and nf4, over one image tower and the same pictures.
 
     pip install torchao onnx onnxscript onnxruntime bitsandbytes
-    python benchmarks/eight_bits.py MODEL_FOLDER IMAGES_FOLDER [--images 48] [--threads N] [--save FILE]
+    python benchmarks/eight_bits.py MODEL IMAGES [--images 48] [--threads N] [--save FILE]
 
-Each way runs in a process of its own. Its rate is the best of five passes over all images, in batches
-of 16, the passes of all ways taken in turns; "start" is from the empty process to the first vectors
-(compilation included), "memory" the most it held by then less what an empty one with torch holds.
+Each way runs in a process of its own. Its rate is the best of five passes over all images, in
+batches of 16, the passes of all ways taken in turns; "start" is from the empty process to the first
+vectors (compilation included), "memory" the most it held by then less what an empty one holds.
 """
 
 import argparse
