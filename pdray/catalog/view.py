@@ -4,6 +4,8 @@ DuckDB does the set work (its anti-join of 1 M by 1 M rows takes 0.15 s where Ar
 and spills to disk past its memory limit; Arrow reads the parts, over any filesystem.
 """
 
+import os
+import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
@@ -22,15 +24,18 @@ from pdray.catalog.catalog import Catalog
 from pdray.records import ImageRecord, Status
 
 _FILES = 512  # of one Arrow dataset, which keeps the footers of all that it has read: 75 KB each
+_ROWS = 10_000  # fetched at a time
 _KEYS = ["uri", "size", "version", "seq", "status", "image_id", "content_id"]
 
 
 def connect(spill: Path | None = None, memory: str = "2GB") -> duckdb.DuckDBPyConnection:
-    """An in-memory DuckDB that spills into `spill`."""
+    """An in-memory DuckDB that spills into `spill`, or where temporary files go: its own choice is
+    the working folder, which may be anybody's.
+    """
     options = {"memory_limit": memory, "preserve_insertion_order": "false"}
     if spill:
         spill.mkdir(parents=True, exist_ok=True)
-        options["temp_directory"] = str(spill)
+    options["temp_directory"] = str(spill or Path(tempfile.gettempdir()) / f"pdray-{os.getpid()}")
     con = duckdb.connect(":memory:", config=options)
     # Its own progress bar would write to the terminal that the report is for.
     con.execute("SET enable_progress_bar = false")
@@ -172,6 +177,23 @@ def live_versions(
             yield str(uuid.UUID(bytes=image_id)), uri, version, seq, text
 
 
+def live_contents(
+    catalog: Catalog, collection: str, spill: Path
+) -> Iterator[list[tuple[bytes, bytes, str, str, int]]]:
+    """(content id, image id, uri, version, seq) of one live whole row of each content, in order of
+    uri, some thousand at a time.
+    """
+    with connect(spill) as con:
+        load_live(con, catalog, collection, _KEYS)
+        con.execute(
+            "SELECT content_id, image_id, uri, version, seq FROM live "
+            "WHERE status = 'ok' AND content_id IS NOT NULL "
+            "QUALIFY row_number() OVER (PARTITION BY content_id ORDER BY uri) = 1 ORDER BY uri"
+        )
+        while rows := con.fetchmany(_ROWS):
+            yield rows
+
+
 def whole(con: duckdb.DuckDBPyConnection) -> int:
     """How many rows of table `live` are whole."""
     return int(con.execute("SELECT count(*) FROM live WHERE status = 'ok'").fetchall()[0][0])
@@ -227,7 +249,7 @@ def carried(con: duckdb.DuckDBPyConnection, image_ids: Iterable[str]) -> set[str
 
 
 def _stream(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
-    while rows := cursor.fetchmany(10_000):
+    while rows := cursor.fetchmany(_ROWS):
         yield from rows
 
 

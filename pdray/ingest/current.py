@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from pdray.catalog import attempts, lease
 from pdray.catalog.catalog import Catalog
@@ -61,6 +62,11 @@ class Run:
     def collection(self) -> str:
         """Which one it works on."""
         return self.settings.collection
+
+    @property
+    def spill(self) -> Path:
+        """Where what memory shall not hold goes for the while."""
+        return self.settings.state_dir / "tmp"
 
     @property
     def target(self) -> IndexTarget:

@@ -22,13 +22,14 @@ from pdray.errors import CatalogError, RunCancelled
 from pdray.ingest.catching_up import catch_up
 from pdray.ingest.control import Control, signals_kept
 from pdray.ingest.current import Options, Run, Watch
-from pdray.ingest.deriving import lacking, reach
+from pdray.ingest.deriving import count, lacking, reach
 from pdray.ingest.looking import look_at
 from pdray.ingest.memory import PeakMemory
 from pdray.ingest.placement import place
 from pdray.ingest.reading import read
 from pdray.ingest.recorder import recorded
 from pdray.ingest.report import Progress, Report
+from pdray.ingest.spilled import Spilled
 from pdray.ingest.stages import Job, begin, failed_row
 from pdray.ingest.streaming import make_job
 from pdray.ingest.tally import Outcome, Tally
@@ -117,13 +118,12 @@ def caption(
 def describe(run: Run) -> None:
     """Describes what a run's captioner has not; Ray is started only where there is any."""
     assert run.captioner is not None
-    items = undescribed(run)
-    run.report.seen += len(items)
+    run.show(Progress("listing"))
+    items = reach(run, undescribed(run))
     if captions.serving(run.catalog, run.collection) is None:
         captions.serve(run.catalog, run.collection, run.captioner)
-    if items:
+    if len(items):
         run.show(Progress("starting", 0, 0, len(items)))
-        items = reach(run, items)
         with signals_kept():
             from pdray.ingest import compose  # Ray takes seconds to import
         with compose.cluster(
@@ -135,13 +135,13 @@ def describe(run: Run) -> None:
     captions.serve(run.catalog, run.collection, run.captioner)
 
 
-def undescribed(run: Run) -> list[Item]:
+def undescribed(run: Run) -> Iterator[Item]:
     """One live row of each content that the run's captioner has not described, by uri."""
     assert run.captioner is not None
     return lacking(run, captions.known(run.catalog, run.captioner.key))
 
 
-def _stream(run: Run, cluster: "Cluster", items: list[Item]) -> None:
+def _stream(run: Run, cluster: "Cluster", items: Spilled) -> None:
     assert run.captioner is not None
     settings, report = run.settings, run.report
     shape = place(
@@ -233,5 +233,5 @@ class Describer:
 
 def remaining(run: Run) -> Iterator[str]:
     """A sentence where images of the collection have no caption by the run's captioner."""
-    if run.captioner is not None and (left := len(undescribed(run))):
+    if run.captioner is not None and (left := count(undescribed(run))):
         yield f"{left} images of the collection have no caption yet: `pdray caption` adds them."

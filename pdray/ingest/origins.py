@@ -1,7 +1,7 @@
 """The sources of a run, opened as the settings say; or those of images that are indexed."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -55,55 +55,57 @@ def storage_of(settings: Settings) -> Storage:
     return Storage({"s3": s3, "s3a": s3, "gs": gs, "gcs": gs}, said.private_hosts)
 
 
-@dataclass(frozen=True, slots=True)
-class Reachable:
-    """Items whose `source` counts in `sources`."""
-
-    sources: tuple[Source, ...]
-    items: list[Item]
-
-
-def reachable(settings: Settings, items: Sequence[Item]) -> tuple[Reachable, list[Failure]]:
-    """Sources for images that the catalog knows, wherever they came from, and what none reaches.
-
-    A shard is listed for where its images lie; one that is gone loses all of them.
+class Origins:
+    """Sources for images that the catalog knows, wherever they came from: `sources` has those that
+    were needed so far.
     """
-    sources: list[Source] = []
-    found: list[Item] = []
-    lost: list[Failure] = []
-    numbers: dict[str, int] = {}
-    for location, group in groupby(items, key=lambda item: _location(item.uri)):
-        some = list(group)
-        try:
-            if location not in numbers:
-                (source,) = open_sources(settings, [location])
-                numbers[location] = len(sources)
-                sources.append(source)
-            number = numbers[location]
-            places = _places(sources[number]) if MEMBER in some[0].uri else {}
-        except (OSError, PdrayError) as error:
-            lost += [Failure(item.uri, "read", "unreachable", str(error)) for item in some]
-            continue
-        for item in some:
-            place = places.get(item.uri, "" if not places else None)
-            if place is None:
-                lost.append(Failure(item.uri, "read", "gone", "It is no longer in its shard."))
-            else:
-                found.append(replace(item, source=number, place=place))
-    return Reachable(tuple(sources), found), lost
+
+    def __init__(self, settings: Settings) -> None:
+        self.sources: list[Source] = []
+        self._settings = settings
+        self._numbers: dict[str, int] = {}
+
+    def reach(self, items: Iterable[Item]) -> Iterator[Item | Failure]:
+        """Each item, in order, with the number of its source; or why none reaches it.
+
+        A shard is listed for where its images lie; one that is gone loses all of them.
+        """
+        for (location, shard), group in groupby(items, key=lambda item: _location(item.uri)):
+            try:
+                number = self._number(location)
+                places = _places(self.sources[number]) if shard else None
+            except (OSError, PdrayError) as error:
+                for item in group:
+                    yield Failure(item.uri, "read", "unreachable", str(error))
+                continue
+            for item in group:
+                place = "" if places is None else places.get(item.uri)
+                if place is None:
+                    yield Failure(item.uri, "read", "gone", "It is no longer in its shard.")
+                else:
+                    yield replace(item, source=number, place=place)
+
+    def _number(self, location: str) -> int:
+        if location not in self._numbers:
+            (source,) = open_sources(self._settings, [location])
+            self._numbers[location] = len(self.sources)
+            self.sources.append(source)
+        return self._numbers[location]
 
 
-def _location(uri: str) -> str:
-    """What to open to read an image: its shard, the machine's files, its bucket, or itself."""
+def _location(uri: str) -> tuple[str, bool]:
+    """What to open to read an image: its shard, the machine's files, its bucket, or itself; and
+    whether that is a shard.
+    """
     shard, inside, _ = uri.partition(MEMBER)
     if inside:
-        return shard
+        return shard, True
     scheme, _, rest = uri.partition("://")
     if scheme == "file":
-        return "file:///"
+        return "file:///", False
     if scheme in ("s3", "s3a", "gs", "gcs"):
-        return f"{scheme}://{rest.partition('/')[0]}"
-    return uri
+        return f"{scheme}://{rest.partition('/')[0]}", False
+    return uri, False
 
 
 def _places(source: Source) -> dict[str, str]:

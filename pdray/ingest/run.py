@@ -65,8 +65,7 @@ def index(
             run.left = attempts.left(catalog, settings.collection)
             runs.start(catalog, report.run_id, _start_record(settings, locations, options, spec))
             stack.enter_context(recorded(settings, catalog, report, tally, control))
-        spill = settings.state_dir / "tmp"
-        planner = Planner(catalog, settings.collection, spec.space, spill)
+        planner = Planner(catalog, settings.collection, spec.space, run.spill)
         _execute(run, stack.enter_context(planner))
         report.seconds = time.perf_counter() - started
         report.peak_bytes = memory.look()

@@ -1,7 +1,7 @@
 """The images that must be read: cut into units, streamed through Ray, counted as they come back."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from pdray.ingest.guarded import Limits
 from pdray.ingest.moves import Moves
 from pdray.ingest.placement import Placement, place
 from pdray.ingest.report import Progress, Report
+from pdray.ingest.spilled import Spilled
 from pdray.ingest.stages import Committed, Job
 from pdray.records import CaptionerSpec
 
@@ -50,7 +51,7 @@ def read(run: Run, planner: Planner, planned: Plan, moved: Moves, known: KnownCo
         stream(run, cluster, known, units, placement, todo)
 
 
-def embed(run: Run, items: Sequence[Item]) -> None:
+def embed(run: Run, items: Spilled) -> None:
     """Embeds images that the catalog knows by a model that doesn't know them yet."""
     _check(run.settings)
     with signals_kept():

@@ -21,7 +21,7 @@ from pdray.index.protocol import Index
 from pdray.ingest import streaming
 from pdray.ingest.control import Control
 from pdray.ingest.current import Options, Run, Watch
-from pdray.ingest.deriving import lacking, reach
+from pdray.ingest.deriving import count, lacking, reach
 from pdray.ingest.judging import Agreement, judge
 from pdray.ingest.maintain import serving
 from pdray.ingest.memory import PeakMemory
@@ -109,15 +109,13 @@ def switch(
 
 def _embed(run: Run) -> int:
     """How many images lack a vector at the end of it."""
-    items = lacking(run, known_contents(run.catalog, run.spec.space))
-    run.report.seen = len(items)
-    if not items:
+    readable = reach(run, lacking(run, known_contents(run.catalog, run.spec.space)))
+    if not run.report.seen:
         return 0
-    readable = reach(run, items)
-    if readable:
+    if len(readable):
         streaming.embed(run, readable)
     run.control.check()
-    return len(lacking(run, known_contents(run.catalog, run.spec.space)))
+    return count(lacking(run, known_contents(run.catalog, run.spec.space)))
 
 
 def _project(run: Run, reached: Reach) -> None:

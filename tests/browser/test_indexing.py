@@ -32,3 +32,33 @@ def test_a_run_started_here_shows_its_progress_failures_and_images(
     expect(page.get_by_role("button", name="Try the failed ones again")).to_be_visible()
     page.get_by_role("link", name="Look at the images").click()
     expect(page.get_by_text("12 images")).to_be_visible(timeout=A_RUN)
+
+
+def _look_away(page: Page, hidden: bool) -> None:
+    page.evaluate(
+        """hidden => {
+            Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""",
+        hidden,
+    )
+
+
+def test_a_page_that_nobody_looks_at_holds_no_connection(page: Page) -> None:
+    page.clock.install()
+    with page.expect_websocket() as first:
+        page.goto("/")
+    socket = first.value
+    socket.wait_for_event("framereceived", lambda frame: '"hello"' in frame)
+    _look_away(page, True)
+    page.clock.fast_forward(29_000)
+    _look_away(page, False)
+    page.clock.fast_forward(29_000)
+    assert not socket.is_closed()  # looked at again in time
+    _look_away(page, True)
+    with socket.expect_event("close"):
+        page.clock.fast_forward(31_000)
+    with page.expect_websocket() as second:
+        _look_away(page, False)
+    assert "last_event_id=" in second.value.url
+    second.value.wait_for_event("framereceived")

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.conftest import S3Server
@@ -49,6 +50,7 @@ class Head:
 
     environment: dict[str, str]
     folder: Path
+    port: int
     secrets: tuple[str, ...]
 
     def ray(self, *words: str, expect: int = 0) -> str:
@@ -69,7 +71,7 @@ class Head:
 
 def _node(words: Sequence[str], environment: dict[str, str], log: Path) -> Process:
     """`ray start ... --block` in a session of its own, so that it can be killed as a whole."""
-    # Another Ray of this machine may have the port that an agent has by default.
+    # Nodes of one machine can't all have the port that an agent has by default.
     own = f"--dashboard-agent-listen-port={free_port()}"
     ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
     with log.open("wb") as out:
@@ -82,6 +84,14 @@ def _node(words: Sequence[str], environment: dict[str, str], log: Path) -> Proce
         )
 
 
+def lose(process: Process) -> None:
+    """A node as it goes when somebody pulls its plug."""
+    everything = [*psutil.Process(process.pid).children(recursive=True), process]
+    for one in everything:
+        one.kill()
+    process.wait()
+
+
 def _end(process: Process) -> None:
     process.send_signal(signal.SIGTERM)
     try:
@@ -92,7 +102,20 @@ def _end(process: Process) -> None:
 
 
 @contextmanager
-def started(more: dict[str, str], secret: tuple[str, ...]) -> Iterator[Head]:
+def joined(head: Head, number: int) -> Iterator[Process]:
+    """One more node of the head's cluster, with one CPU, for the block."""
+    kept = {name: value for name, value in head.environment.items() if name != "RAY_ADDRESS"}
+    words = [f"--address=127.0.0.1:{head.port}", "--num-cpus=1"]
+    process = _node(words, kept, head.folder / f"node-{number}.log")
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            _end(process)
+
+
+@contextmanager
+def started(more: dict[str, str], secret: tuple[str, ...], cpus: int = 2) -> Iterator[Head]:
     """A head for the block. `more` is the environment of its processes, `secret` what it hides."""
     with tempfile.TemporaryDirectory(prefix="pdray-head-", ignore_cleanup_errors=True) as folder:
         token = Path(folder) / "token"
@@ -103,11 +126,11 @@ def started(more: dict[str, str], secret: tuple[str, ...]) -> Iterator[Head]:
         kept.pop("PYTHONPATH", None)
         port, dashboard = free_port(), free_port()
         words = ["--head", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
-        words += [f"--port={port}", "--num-cpus=2", f"--temp-dir={folder}/r"]
+        words += [f"--port={port}", f"--num-cpus={cpus}", f"--temp-dir={folder}/r"]
         process = _node(words, kept, Path(folder) / "head.log")
         address = f"http://127.0.0.1:{dashboard}"
         hidden = (*secret, token.read_text())
-        head = Head({**kept, "RAY_ADDRESS": address}, Path(folder), hidden)
+        head = Head({**kept, "RAY_ADDRESS": address}, Path(folder), port, hidden)
         try:
             wait_until(lambda: _answers(head, process), "the dashboard")
             yield head

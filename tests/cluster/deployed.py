@@ -19,15 +19,21 @@ from tests.serving import API, configuration
 KEY = secrets.token_hex(16)
 
 
-def production(path: Path, port: int, change: Callable[[dict[str, Any]], None]) -> Path:
+def production(
+    path: Path, port: int, change: Callable[[dict[str, Any]], None], *, nodes: int = 1
+) -> Path:
     """The shipped file, made small enough for one machine that nobody else may reach."""
     document = configuration("production")
+    if nodes > 1:  # of one machine, whose ports they share; and each shall have a replica
+        document["proxy_location"] = "HeadOnly"
     document["http_options"] |= {"host": "127.0.0.1", "port": port}
     (application,) = document["applications"]
     application["args"]["serve_host"] = "127.0.0.1"
     search, images = application["deployments"]
     search["ray_actor_options"]["num_cpus"] = 0.1
     search["autoscaling_config"]["max_replicas"] = 2
+    if nodes > 1:
+        search["max_replicas_per_node"] = 1
     images["ray_actor_options"] = {"num_cpus": 0.1}
     images["autoscaling_config"]["max_replicas"] = 1
     change(search)

@@ -25,11 +25,15 @@ type Listener = (event: Happening) => void;
 
 const AGAIN_MS = [500, 1_000, 2_000, 5_000, 10_000];
 const NO_KEY = 4401;
+// A page that nobody looks at lets go: each connection is a request that a replica still answers, and
+// many of them would keep replicas up.
+const HIDDEN_MS = 30_000;
 
 const listeners = new Set<Listener>();
 const watchers = new Set<() => void>();
 let socket: WebSocket | null = null;
 let timer: ReturnType<typeof setTimeout> | undefined;
+let hiding: ReturnType<typeof setTimeout> | undefined;
 let last: string | null = null;
 let tries = 0;
 let open = false;
@@ -98,6 +102,13 @@ function hangUp() {
   mine?.close();
 }
 
-onReturn(() => {
-  if (!socket && listeners.size > 0) connect();
+function resume() {
+  if (!socket && !document.hidden && listeners.size > 0) connect();
+}
+
+onReturn(resume);
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(hiding);
+  if (document.hidden) hiding = setTimeout(hangUp, HIDDEN_MS);
+  else resume();
 });
