@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 MAX_IMAGES = 512
 LEAST_IMAGES = 16
+LAST_IMAGES = 64  # of the units at the end of a run
 MAX_PIXEL_BYTES = 64 * 2**20
 MAX_FILE_BYTES = 512 * 2**20
 
@@ -59,15 +60,37 @@ def unit_images(total: int, workers: int, pixel_bytes: int, most: int = MAX_IMAG
     return min(fitting, max(LEAST_IMAGES, share))
 
 
-def cut(items: Iterable[Item], *, collection: str, pipeline: str, images: int) -> Iterator[Unit]:
-    """Cuts a stream of items into units, in order, by images and by bytes of files."""
+def cut(
+    items: Iterable[Item],
+    *,
+    collection: str,
+    pipeline: str,
+    images: int,
+    total: int | None = None,
+    workers: int = 1,
+) -> Iterator[Unit]:
+    """Cuts a stream of items into units, in order, by images and by bytes of files.
+
+    Where it is known how many come in all, the last units are ever smaller, so that the workers end
+    together (guided self-scheduling, Polychronopoulos and Kuck 1987).
+    """
     held: list[Item] = []
-    size = 0
+    size = done = 0
+    most = _tapered(images, total, workers)
     for item in items:
-        if held and (len(held) >= images or size + item.size > MAX_FILE_BYTES):
+        if held and (len(held) >= most or size + item.size > MAX_FILE_BYTES):
             yield Unit(unit_id(collection, pipeline, held), tuple(held))
+            done += len(held)
             held, size = [], 0
+            most = _tapered(images, None if total is None else total - done, workers)
         held.append(item)
         size += max(0, item.size)
     if held:
         yield Unit(unit_id(collection, pipeline, held), tuple(held))
+
+
+def _tapered(images: int, left: int | None, workers: int) -> int:
+    """Images of the next unit: a third of each worker's share of what is left, at the end."""
+    if left is None:
+        return images
+    return min(images, max(LAST_IMAGES, -(-left // (3 * workers))))

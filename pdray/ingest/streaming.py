@@ -123,7 +123,8 @@ def _cut(run: Run, items: Iterator[Item], todo: int, placement: Placement) -> It
     pipeline = f"{PIPELINE}-{spec.space}-{ingest.thumbnail_side}"
     if run.vectors_only:
         pipeline = f"vectors-{pipeline}"
-    return cut(items, collection=run.collection, pipeline=pipeline, images=images)
+    whole: dict[str, Any] = {"total": todo, "workers": placement.workers}
+    return cut(items, collection=run.collection, pipeline=pipeline, images=images, **whole)
 
 
 def stream(

@@ -1,13 +1,17 @@
 """What happens, as it happens: progress of runs and changes of collections, for who listens.
 
-A thread looks at the workspace as long as anybody listens. What it finds gets a number, and the
-last few hundred are kept for those who come back: they name the last that they saw. Who was away
-for longer, or comes from a server that ended, is told that there is a gap.
+A thread looks at the workspace as long as anybody listens. What it finds gets a number and its
+time, and the last few hundred are kept for those who come back: they name the last that they saw.
+Who comes from another replica is told again what happened since the time of that one, because all
+replicas look at the same workspace, and an event says how things are, not what to add. Who was away
+for longer than this one has looked and kept is told that there is a gap.
 """
 
 import asyncio
+import re
 import secrets
 import threading
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -26,11 +30,23 @@ from pdray.serve.run_shapes import RunDocument, run_document, unrecorded
 
 LOOK_SECONDS, REMOTE_LOOK_SECONDS = 1.0, 3.0
 KEPT = 512
+# Replicas see the same thing up to a look apart, and their clocks differ.
+_APART_SECONDS = 5.0
 LISTENERS = 32  # each holds one of the 64 requests that a replica answers at a time
 _WATCHED = 20  # the newest runs
 _WAITING = 1_000  # events that a slow listener may be behind
 
 Event = dict[str, Any]
+
+
+_ID = re.compile("(?P<epoch>[0-9a-f]{8})-(?P<number>[0-9]{1,18})-(?P<at>[0-9]{1,18})")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    number: int
+    at: float
+    event: Event
 
 
 @dataclass(eq=False, slots=True)
@@ -55,7 +71,8 @@ class Happenings:
     def __init__(self, engine: Engine, launcher: Launcher) -> None:
         self._engine, self._launcher = engine, launcher
         self._epoch = secrets.token_hex(4)  # numbers of another process mean nothing here
-        self._kept: deque[tuple[int, Event]] = deque(maxlen=KEPT)
+        self._began = float("inf")  # what changed since, it has told or will at its next look
+        self._kept: deque[_Kept] = deque(maxlen=KEPT)
         self._number = 0
         self._runs: dict[str, RunDocument] = {}
         self._collections: dict[str, tuple[int, str]] | None = None
@@ -86,7 +103,7 @@ class Happenings:
         with self._turn:
             if not self._watching:
                 self._look()
-                self._watching = True
+                self._watching, self._began = True, min(self._began, time.time())
                 threading.Thread(target=self._watch, name="happenings", daemon=True).start()
             self._listeners.add(listener)
             return self._since(after)
@@ -95,12 +112,24 @@ class Happenings:
         hello = {"type": "hello", "id": self._name(self._number), "at": _now()}
         if after is None:
             return [hello]
-        epoch, _, number = after.partition("-")
-        oldest = self._kept[0][0] if self._kept else self._number + 1
-        known = epoch == self._epoch and number.isdecimal() and len(number) < 20
-        if not known or not oldest - 1 <= int(number) <= self._number:
-            return [{**hello, "type": "gap"}]
-        return [event for kept, event in self._kept if kept > int(number)] or [hello]
+        kept = self._missed(after)
+        return [{**hello, "type": "gap"}] if kept is None else kept or [hello]
+
+    def _missed(self, after: str) -> list[Event] | None:
+        """What came after an event; None where that can't be told."""
+        named = _ID.fullmatch(after)
+        if named is None:
+            return None
+        number, at = int(named["number"]), int(named["at"]) / 1000
+        oldest = self._kept[0].number if self._kept else self._number + 1
+        if named["epoch"] == self._epoch:
+            whole = oldest - 1 <= number <= self._number
+            return [one.event for one in self._kept if one.number > number] if whole else None
+        since = at - _APART_SECONDS
+        complete = oldest == 1 or (self._kept and self._kept[0].at <= since)
+        if not complete or not self._began <= since <= time.time():
+            return None
+        return [one.event for one in self._kept if one.at > since]
 
     def _watch(self) -> None:
         local = self._engine.catalog.store.filesystem()[0] is None
@@ -174,12 +203,12 @@ class Happenings:
     def _tell(self, kind: str, **what: Any) -> None:
         self._number += 1
         event = {"type": kind, "id": self._name(self._number), "at": _now(), **what}
-        self._kept.append((self._number, event))
+        self._kept.append(_Kept(self._number, time.time(), event))
         for listener in tuple(self._listeners):
             listener.tell(event)
 
     def _name(self, number: int) -> str:
-        return f"{self._epoch}-{number}"
+        return f"{self._epoch}-{number}-{round(1000 * time.time())}"
 
 
 def _now() -> str:

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pdray.catalog.units import (
+    LAST_IMAGES,
     MAX_FILE_BYTES,
     MAX_IMAGES,
     MAX_PIXEL_BYTES,
@@ -74,3 +76,24 @@ def test_units_stay_within_memory_and_give_every_worker_some(
 
 def test_the_user_can_have_units_of_one() -> None:
     assert unit_images(10**6, 2, 1, most=1) == 1
+
+
+@pytest.mark.parametrize(("total", "workers", "images"), [(20_000, 2, 512), (3000, 8, 128)])
+def test_the_last_units_are_small_so_that_workers_end_together(
+    total: int, workers: int, images: int
+) -> None:
+    made = items([1] * total)
+    named = {"collection": "c", "pipeline": "1"}
+    units = list(cut(made, images=images, total=total, workers=workers, **named))
+    sizes = [len(unit.items) for unit in units]
+    assert [one for unit in units for one in unit.items] == made
+    assert sizes[0] == images
+    assert sizes[:-1] == sorted(sizes[:-1], reverse=True)
+    assert sizes[-1] <= LAST_IMAGES
+    # Whoever is free takes the next: so long one waits for the others at the end.
+    ends = [0.0] * workers
+    for size in sizes:
+        first = min(range(workers), key=ends.__getitem__)
+        ends[first] += size
+    assert max(ends) - min(ends) <= LAST_IMAGES
+    assert len(sizes) < total / images + 12 * workers

@@ -2,6 +2,8 @@
 little to do, so that only one starts Ray.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from pdray.index.following import follower
 from pdray.index.owner import owned_by
 from pdray.ingest.target import index_target
 from pdray.ingest.upkeep import compact
+from pdray.serve import happenings
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
 from pdray.serve.launching import Wish
@@ -86,7 +89,7 @@ def test_a_run_beside_the_server_is_seen_as_it_goes_on_and_searchable_at_once(
             seen.append(events.receive_json())
     states = {one["run"]["state"] for one in seen if one["type"] == "run"}
     assert states >= {"running", "paused"}
-    numbers = [int(one["id"].rpartition("-")[2]) for one in seen]
+    numbers = [number(one) for one in seen]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     done = ended(client, begun)
     assert done["state"] == "completed"
@@ -118,13 +121,60 @@ def after(client: TestClient, last: str) -> list[Any]:
         if found[0]["type"] in ("gap", "hello"):
             return found
         with client.websocket_connect(f"{WS}/events") as now:
-            newest = now.receive_json()["id"]
-        while found[-1]["id"] != newest:
+            newest = place(now.receive_json())
+        while place(found[-1]) != newest:
             found.append(events.receive_json())
         return found
 
 
-@pytest.mark.parametrize("last", ["nonsense", "", "00000000-1", "-", "x-١", "y-" + 20 * "9"])
+def place(event: Any) -> int:
+    """Of an event, or of the one before a hello."""
+    return int(event["id"].split("-")[1])
+
+
+@contextmanager
+def replica(made: Made, name: str) -> Iterator[TestClient]:
+    """One more server over the same workspace, with an index of its own."""
+    settings = settings_of(made, state_dir=str(made.workspace / name))
+    with (
+        Engine(settings, index_target(settings)) as engine,
+        TestClient(build_app(engine), base_url="http://127.0.0.1") as client,
+    ):
+        yield client
+
+
+def test_another_replica_goes_on_where_one_left_off(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(happenings, "_APART_SECONDS", 0.0)  # it is one clock
+    catalog = Catalog.open(str(made.workspace))
+
+    def begin() -> str:
+        run_id = runs.new_run_id()
+        runs.start(catalog, run_id, {"collection": "default", "sources": [], "model": "m"})
+        return run_id
+
+    def told(events: Any, run_id: str) -> Any:
+        while (event := events.receive_json())["type"] != "run" or event["run"]["id"] != run_id:
+            pass
+        return event
+
+    with replica(made, "one") as one, replica(made, "other") as other:
+        with other.websocket_connect(f"{WS}/events") as there:
+            with one.websocket_connect(f"{WS}/events") as here:
+                last = told(here, begin())
+            later = begin()
+            told(there, later)
+            resumed = after(other, last["id"])
+            assert resumed[0]["type"] not in ("gap", "hello")
+            assert [e["run"]["id"] for e in resumed if e["type"] == "run"][-1] == later
+        with replica(made, "new") as new:  # it has not looked since then
+            assert [event["type"] for event in after(new, last["id"])] == ["gap"]
+
+
+@pytest.mark.parametrize(
+    "last", ["nonsense", "", "00000000-1", "-", "x-١-1", "00000000-1-1", 3 * ("0" * 8 + "-")]
+)
 def test_a_listener_from_elsewhere_is_told_of_the_gap(client: TestClient, last: str) -> None:
     assert [one["type"] for one in after(client, last)] == ["gap"]
 
