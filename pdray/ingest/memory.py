@@ -7,7 +7,7 @@ from typing import Self
 import psutil
 
 _EVERY = 1.0  # seconds
-_SHARE = 0.01  # of a core, at most, is spent on looking: a large process takes milliseconds
+_SHARE = 0.003  # of a core, at most, is spent on looking: a large process takes milliseconds
 
 
 class PeakMemory:

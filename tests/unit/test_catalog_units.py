@@ -78,7 +78,7 @@ def test_the_user_can_have_units_of_one() -> None:
     assert unit_images(10**6, 2, 1, most=1) == 1
 
 
-@pytest.mark.parametrize(("total", "workers", "images"), [(20_000, 2, 512), (3000, 8, 128)])
+@pytest.mark.parametrize(("total", "workers", "images"), [(20_000, 2, 512), (6000, 8, 128)])
 def test_the_last_units_are_small_so_that_workers_end_together(
     total: int, workers: int, images: int
 ) -> None:
