@@ -1,4 +1,4 @@
-"""Teaches a CLIP what people say of their own images, on the node that runs the job.
+"""Teaches a CLIP what people say of their own images, on this node or by --workers of the cluster.
 
 ray job submit --working-dir . --entrypoint-num-gpus 1 -- \\
   python jobs/finetune.py /shared/said.jsonl /shared/our-clip --model openai/clip-vit-large-patch14
@@ -17,10 +17,13 @@ def work(settings: Flags, said: Namespace) -> None:
         "steps": said.steps,
         "minutes": said.minutes,
         "device": settings.get("device", "auto"),
+        "seed": 0,
     }
     files = {"images": said.images, "split": said.split}
     model = settings.get("model")
-    run_finetune(said.file, said.out, model, said.rehearse, files, taught, limits, said.json)
+    run_finetune(
+        said.file, said.out, model, said.rehearse, files, taught, limits, said.workers, said.json
+    )
 
 
 if __name__ == "__main__":
@@ -32,5 +35,6 @@ if __name__ == "__main__":
     job.takes("--split", help="One split of a .json.")
     job.takes("--steps", type=int).takes("--minutes", type=float)
     job.takes("--batch", type=int, default=128).takes("--learning-rate", type=float)
+    job.takes("--workers", type=int, metavar="N", help="Processes on the cluster, a GPU each.")
     job.takes("--lora", type=int, metavar="RANK", help="Adapters alone learn.")
     job.run(work)

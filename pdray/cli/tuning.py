@@ -6,10 +6,29 @@ from typing import Any
 from rich.markup import escape
 
 from pdray.cli.output import console, duration, print_json, stderr
-from pdray.config import DEFAULT_MODEL
+from pdray.config import DEFAULT_MODEL, load
 from pdray.errors import UsageError
-from pdray.evaluation.reading import read_captions
+from pdray.evaluation.reading import Captioned, read_captions
 from pdray.models.resolve import resolve
+from pdray.records import ModelSpec
+
+
+def _trained(
+    workers: int | None, spec: ModelSpec, read: Captioned, out: Path, options: dict[str, Any]
+) -> dict[str, Any]:
+    """By this process, or by several of Ray's where so many are asked for."""
+    if workers is None or workers == 1:
+        from pdray.training.finetuning import finetune
+
+        return finetune(spec, read, out, **options)
+    from pdray.ingest.joining import connected
+    from pdray.training.compose import finetune_together
+
+    batch = options["tuning"].batch
+    if batch // (2 if options["rehearse"] else 1) < workers:
+        raise UsageError(f"A batch of {batch} pairs is too small for {workers} workers.")
+    with connected(load({}).ray_address):
+        return finetune_together(workers, spec, read, out, **options)
 
 
 def run_finetune(
@@ -20,10 +39,11 @@ def run_finetune(
     files: dict[str, Any],
     taught: dict[str, Any],
     limits: dict[str, Any],
+    workers: int | None,
     as_json: bool,
 ) -> None:
     """The command; `taught` are fields of Tuning."""
-    from pdray.training.finetuning import Tuning, finetune
+    from pdray.training.finetuning import Tuning
     from pdray.training.loop import Progress
 
     if out.is_file():
@@ -40,9 +60,8 @@ def run_finetune(
                 f"{duration(progress.seconds)}"
             )
 
-        found = finetune(
-            spec, read, out, rehearse=also, on_progress=told, tuning=Tuning(**taught), **limits
-        )
+        options = {"rehearse": also, "on_progress": told, "tuning": Tuning(**taught), **limits}
+        found = _trained(workers, spec, read, out, options)
     if as_json:
         print_json({"model": str(out), **found})
         return

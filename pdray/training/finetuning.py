@@ -27,12 +27,14 @@ from pdray.models.precision import choose, choose_device
 from pdray.models.resolve import folder_of
 from pdray.models.towers import quiet
 from pdray.records import ModelSpec
+from pdray.training.group import Alone, Group
 from pdray.training.loop import CHECKPOINT, Limits, Progress, run, schedule
 from pdray.training.objective import contrast_loss
 from pdray.training.pairs import Draw, Pairs, load_pairs, split
 from pdray.training.unfinished import MARK, claim, identity
 
 DEFAULT_STEPS = 1000
+ABOUT = "finetuning.json"  # what was measured, in the new model's folder
 _PIXELS = "pictures-{}.npy"
 _WEIGHTS = ("model", "pytorch_model")
 # What the rehearsed may lose, in parts of R@1, before a state counts as worse.
@@ -86,12 +88,15 @@ def finetune(
     device: str = "auto",
     tuning: Tuning = Tuning(),
     on_progress: Callable[[Progress], None] | None = None,
+    group: Group | None = None,
 ) -> dict[str, Any]:
     """Trains, writes the model's folder into `out`, and returns what was measured.
 
     Beside the model lie the decoded pictures and a checkpoint, from which the same call goes on
-    after a kill; both go at the end. UsageError for a model that isn't CLIP's kind, and where `out`
-    holds anything but an unfinished call of the same pairs, model, seed and tuning.
+    after a kill; both go at the end. Of a `group` each process calls this, after one called
+    `prepare`; `tuning.batch` is that of all of them, and the first one judges and writes.
+    UsageError for a model that isn't CLIP's kind, and where `out` holds anything but an unfinished
+    call of the same pairs, model, seed and tuning.
     """
     if steps is None and minutes is None:
         steps = DEFAULT_STEPS
@@ -101,20 +106,37 @@ def finetune(
     if threads is not None:
         torch.set_num_threads(threads)
     torch.manual_seed(seed)
+    group = group or Alone()
+    read_in = prepare(spec, read, out, rehearse, seed, tuning)
+    pairs = [split(one, tuning.held_out, seed) for one in read_in]
+    tuner = Tuner(spec, pairs, seed, device, tuning, limits, group)
+    run(tuner, out, limits, on_progress, agree=group.tell, writes=group.rank == 0)
+    group.wait()
+    if group.rank == 0:
+        tuner.save(out)
+        for leftover in (*out.glob(_PIXELS.format("*")), out / CHECKPOINT, out / MARK):
+            leftover.unlink(missing_ok=True)
+    group.wait()
+    return tuner.figures()
+
+
+def prepare(
+    spec: ModelSpec,
+    read: Captioned,
+    out: Path,
+    rehearse: Captioned | None,
+    seed: int,
+    tuning: Tuning,
+) -> list[Pairs]:
+    """Takes the folder and decodes the images into it, unless that is done; UsageError as
+    `finetune`.
+    """
     claim(out, identity(spec, [read, rehearse], seed, asdict(tuning)))
-    pairs = [
-        split(
-            load_pairs(one, spec.preprocessing, out / _PIXELS.format(name)), tuning.held_out, seed
-        )
+    return [
+        load_pairs(one, spec.preprocessing, out / _PIXELS.format(name))
         for name, one in (("taught", read), ("rehearsed", rehearse))
         if one is not None
     ]
-    tuner = Tuner(spec, pairs, seed, device, tuning, limits)
-    run(tuner, out, limits, on_progress)
-    tuner.save(out)
-    for leftover in (*out.glob(_PIXELS.format("*")), out / CHECKPOINT, out / MARK):
-        leftover.unlink(missing_ok=True)
-    return tuner.figures()
 
 
 class Tuner:
@@ -128,7 +150,9 @@ class Tuner:
         device: str,
         tuning: Tuning,
         limits: Limits,
+        group: Group,
     ) -> None:
+        self._group = group
         self._spec, self._pairs, self._tuning, self._limits = spec, pairs, tuning, limits
         self._device = torch.device(choose_device(device))
         self._bf16 = choose(str(self._device)).precision == "bf16"
@@ -202,13 +226,15 @@ class Tuner:
         names = ("taught", "rehearsed")
         losses: dict[str, float] = {}
         for name, (pairs, _), draw in zip(names, self._pairs, self._draws, strict=False):
-            loss = self._loss(pairs, draw(tuning.batch // len(self._pairs)))
+            loss = self._loss(pairs, self._even(draw(tuning.batch // len(self._pairs))))
             loss.backward()  # type: ignore[no-untyped-call]
             losses[name] = float(loss.detach())
-        torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
+        learning = [p for p in self._model.parameters() if p.requires_grad]
+        self._group.add(learning)
+        torch.nn.utils.clip_grad_norm_(learning, 1.0)
         self._optimiser.step()
         self.steps += 1
-        done = self._limits.fraction(self.steps, self.seconds)
+        done = self._group.tell(self._limits.fraction(self.steps, self.seconds))
         if done >= (self._looked + 1) / tuning.looks:
             self._look(done)
         return losses
@@ -223,13 +249,20 @@ class Tuner:
             self._stale += 1
 
     def _loss(self, pairs: Pairs, texts: list[int]) -> Tensor:
-        pixels = pairs.pixels[np.asarray([pairs.of[at] for at in texts])]
+        own, group = self._group.part(texts), self._group
+        pixels = pairs.pixels[np.asarray([pairs.of[at] for at in own])]
         with self._precision():
-            pictures = self._pictures(pixels)
-            words = self._words([pairs.texts[at] for at in texts])
+            pictures = group.whole(self._pictures(pixels))
+            words = group.whole(self._words([pairs.texts[at] for at in own]))
         scale = self._model.logit_scale.exp().clamp(max=100.0)
+        # Every process has all of its gradient, and they are added up.
+        scale = scale / group.size + (scale - scale / group.size).detach()
         also = torch.from_numpy(pairs.also_right(texts)).to(self._device)
         return contrast_loss(pictures, words, scale, also)
+
+    def _even(self, texts: list[int]) -> list[int]:
+        """As many as the processes can share alike."""
+        return texts[: len(texts) - len(texts) % self._group.size]
 
     def _pictures(self, pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> Tensor:
         rule = self._spec.preprocessing
@@ -255,7 +288,8 @@ class Tuner:
         return torch.autocast(self._device.type, torch.bfloat16)
 
     def _judge(self) -> Judged:
-        found = [self._recall(held) for _, held in self._pairs]
+        first = self._group.rank == 0
+        found = [self._group.tell(self._recall(held) if first else 0.0) for _, held in self._pairs]
         return Judged(found[0], found[1] if len(found) > 1 else None)
 
     def _recall(self, held: Pairs) -> float:
@@ -300,7 +334,7 @@ class Tuner:
         for weights in out.glob("*.safetensors"):  # written for their owner alone
             weights.chmod((out / "config.json").stat().st_mode & 0o777)
         about = {"from": self._spec.name, "fingerprint": self._spec.fingerprint, **self.figures()}
-        (out / "finetuning.json").write_text(json.dumps(about, indent=2) + "\n", "utf-8")
+        (out / ABOUT).write_text(json.dumps(about, indent=2) + "\n", "utf-8")
 
 
 def _usual_rate(model: CLIPModel, lora: int | None) -> float:

@@ -91,11 +91,14 @@ def run(
     folder: Path,
     limits: Limits,
     on_progress: Callable[[Progress], None] | None = None,
+    *,
+    agree: Callable[[float], float] = lambda fraction: fraction,
+    writes: bool = True,
 ) -> None:
     """Steps until `limits` or the trainer's own end, from a checkpoint in `folder`.
 
     A checkpoint is written every CHECKPOINT_SECONDS and left there: whoever calls removes it when
-    all is done.
+    all is done. Of processes that train together one `writes`, and all `agree` on how far it is.
     """
     if (folder / CHECKPOINT).exists():
         trainer.resume(torch.load(folder / CHECKPOINT, weights_only=True))
@@ -103,14 +106,14 @@ def run(
     last = saved = time.monotonic()
     losses: dict[str, float] = {}
     while not trainer.ended:
-        fraction = limits.fraction(trainer.steps, trainer.seconds)
+        fraction = agree(limits.fraction(trainer.steps, trainer.seconds))
         if fraction >= 1.0:
             return
         for name, value in trainer.step(fraction).items():
             losses[name] = (1 - NEWEST) * losses.get(name, value) + NEWEST * value
         now = time.monotonic()
         trainer.seconds, last = trainer.seconds + now - last, now
-        if now - saved > CHECKPOINT_SECONDS:
+        if writes and now - saved > CHECKPOINT_SECONDS:
             saved = now
             unfinished = folder / f"{CHECKPOINT}.unfinished"
             torch.save(trainer.state(), unfinished)

@@ -37,6 +37,15 @@ def finetune(
     seed: Annotated[int, typer.Option("--seed", help="Of batches and of what is held out.")] = 0,
     device: Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option("--threads", help="CPU threads.")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            min=1,
+            metavar="N",
+            help="Processes of Ray that learn together.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Teach a CLIP what people say of their own images; the new model is a folder for --model."""
@@ -45,4 +54,5 @@ def finetune(
     taught = {"batch": batch, "learning_rate": learning_rate, "lora": lora, "held_out": held_out}
     limits = {"steps": steps, "minutes": minutes, "threads": threads, "device": device}
     files = {"images": images, "split": split}
-    run_finetune(file, out, model, rehearse, files, taught, {**limits, "seed": seed}, as_json)
+    limits["seed"] = seed
+    run_finetune(file, out, model, rehearse, files, taught, limits, workers, as_json)
