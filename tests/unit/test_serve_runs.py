@@ -89,7 +89,7 @@ def test_a_run_beside_the_server_is_seen_as_it_goes_on_and_searchable_at_once(
             seen.append(events.receive_json())
     states = {one["run"]["state"] for one in seen if one["type"] == "run"}
     assert states >= {"running", "paused"}
-    numbers = [number(one) for one in seen]
+    numbers = [place(one) for one in seen]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     done = ended(client, begun)
     assert done["state"] == "completed"
