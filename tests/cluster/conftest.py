@@ -1,5 +1,6 @@
 """A Ray cluster as operators have it: `ray start --head` with a token, on loopback."""
 
+import json
 import os
 import secrets
 import signal
@@ -7,9 +8,9 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import psutil
 import pytest
 
 from tests.conftest import S3Server
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 240.0
@@ -31,10 +33,7 @@ _EVERY_NODE = (
 
 def wait_until(happened: Callable[[], bool], what: str) -> None:
     """Asks again until it has happened, for as long as a busy machine may need."""
-    end = time.monotonic() + DEADLINE
-    while not happened():
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(_TICK)
+    until(happened, what, DEADLINE, _TICK)
 
 
 def free_port() -> int:
@@ -68,6 +67,44 @@ class Head:
         assert ended.returncode == expect, said
         return said
 
+    def dashboard(self, path: str) -> str:
+        """An answer of the dashboard's API to one who has the token."""
+        token = Path(self.environment["RAY_AUTH_TOKEN_PATH"]).read_text()
+        asked = urllib.request.Request(
+            self.environment["RAY_ADDRESS"] + path, headers={"Authorization": f"Bearer {token}"}
+        )
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            return str(answer.read().decode())
+
+    def nodes(self) -> set[str]:
+        """The ids of the nodes that live, as far as Ray knows."""
+        told = json.loads(self.dashboard("/api/v0/nodes"))["data"]["result"]["result"]
+        return {one["node_id"] for one in told if one["state"] == "ALIVE"}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One more node: its id in Ray, and the process that all of it hangs on."""
+
+    id: str
+    process: Process
+
+    def runs(self, title: str) -> bool:
+        """Whether one of its processes has a title that begins so."""
+        for one in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.Error):
+                if " ".join(one.cmdline()).startswith(title):
+                    return True
+        return False
+
+    def lose(self) -> None:
+        """Goes as it does when somebody pulls its plug: nothing of it says goodbye."""
+        everything = psutil.Process(self.process.pid)
+        for one in [everything, *everything.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        self.process.wait()
+
 
 def _node(words: Sequence[str], environment: dict[str, str], log: Path) -> Process:
     """`ray start ... --block` in a session of its own, so that it can be killed as a whole."""
@@ -84,14 +121,6 @@ def _node(words: Sequence[str], environment: dict[str, str], log: Path) -> Proce
         )
 
 
-def lose(process: Process) -> None:
-    """A node as it goes when somebody pulls its plug."""
-    everything = [*psutil.Process(process.pid).children(recursive=True), process]
-    for one in everything:
-        one.kill()
-    process.wait()
-
-
 def _end(process: Process) -> None:
     process.send_signal(signal.SIGTERM)
     try:
@@ -102,13 +131,20 @@ def _end(process: Process) -> None:
 
 
 @contextmanager
-def joined(head: Head, number: int) -> Iterator[Process]:
-    """One more node of the head's cluster, with one CPU, for the block."""
+def joined(head: Head) -> Iterator[Node]:
+    """One more node of the head's cluster, with one CPU, for the block. It is there at its start.
+
+    One after the other: nodes of one machine choose free names for their sockets before they take
+    them, and two at once choose the same.
+    """
     kept = {name: value for name, value in head.environment.items() if name != "RAY_ADDRESS"}
+    before = head.nodes()
     words = [f"--address=127.0.0.1:{head.port}", "--num-cpus=1"]
-    process = _node(words, kept, head.folder / f"node-{number}.log")
+    process = _node(words, kept, head.folder / f"node-{len(before)}.log")
     try:
-        yield process
+        wait_until(lambda: head.nodes() > before, "another node")
+        (new,) = head.nodes() - before
+        yield Node(new, process)
     finally:
         if process.poll() is None:
             _end(process)
@@ -120,10 +156,10 @@ def started(more: dict[str, str], secret: tuple[str, ...], cpus: int = 2) -> Ite
     with tempfile.TemporaryDirectory(prefix="pdray-head-", ignore_cleanup_errors=True) as folder:
         token = Path(folder) / "token"
         token.write_text(secrets.token_hex(32))
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PDRAY_", "RAY", "AWS_"))}
+        # Unless `more` says where, all is imported from the working folder that a job brings along.
+        others = ("PDRAY_", "RAY", "AWS_", "PYTHONPATH")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(others)}
         kept |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), **more}
-        # What is imported comes from the working folder that a job brings along.
-        kept.pop("PYTHONPATH", None)
         port, dashboard = free_port(), free_port()
         words = ["--head", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
         words += [f"--port={port}", f"--num-cpus={cpus}", f"--temp-dir={folder}/r"]
@@ -133,6 +169,7 @@ def started(more: dict[str, str], secret: tuple[str, ...], cpus: int = 2) -> Ite
         head = Head({**kept, "RAY_ADDRESS": address}, Path(folder), port, hidden)
         try:
             wait_until(lambda: _answers(head, process), "the dashboard")
+            wait_until(lambda: len(head.nodes()) == 1, "the head itself")
             yield head
         finally:
             _end(process)

@@ -1,15 +1,17 @@
 """What tests of deployments share: the shipped file made small, deploying it, asking it."""
 
+import itertools
 import json
 import secrets
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import yaml
 
@@ -17,14 +19,20 @@ from tests.cluster.conftest import ROOT, Head
 from tests.serving import API, configuration
 
 KEY = secrets.token_hex(16)
+# What is deployed is imported from what the nodes have: this checkout, wherever it is.
+INSTALLED = {"PYTHONPATH": str(ROOT)}
 
 
 def production(
-    path: Path, port: int, change: Callable[[dict[str, Any]], None], *, nodes: int = 1
+    path: Path,
+    port: int,
+    change: Callable[[dict[str, Any]], None] = lambda search: None,
+    *,
+    nodes: int = 1,
 ) -> Path:
     """The shipped file, made small enough for one machine that nobody else may reach."""
     document = configuration("production")
-    if nodes > 1:  # of one machine, whose ports they share; and each shall have a replica
+    if nodes > 1:  # of one machine, whose ports they share
         document["proxy_location"] = "HeadOnly"
     document["http_options"] |= {"host": "127.0.0.1", "port": port}
     (application,) = document["applications"]
@@ -53,50 +61,72 @@ def deploy(head: Head, path: Path) -> None:
     )
 
 
-def replicas(head: Head) -> set[str]:
-    """The searches' replicas that run now, by id; none while anything is still to come."""
-    token = Path(head.environment["RAY_AUTH_TOKEN_PATH"]).read_text()
-    asked = urllib.request.Request(
-        head.environment["RAY_ADDRESS"] + "/api/serve/applications/",
-        headers={"Authorization": f"Bearer {token}"},
-    )
-    with urllib.request.urlopen(asked, timeout=30) as answer:
-        found = json.load(answer)["applications"].get("pdray", {})
+def replicas(head: Head, deployment: str = "search") -> dict[str, str]:
+    """The replicas that run now: each one's id and its node's; none while anything is still to
+    come.
+    """
+    found = json.loads(head.dashboard("/api/serve/applications/"))["applications"].get("pdray", {})
     if found.get("status") != "RUNNING":
         assert found.get("status") != "DEPLOY_FAILED", found.get("message")
-        return set()
-    listed = found["deployments"]["search"]["replicas"]
-    return {one["replica_id"] for one in listed if one["state"] == "RUNNING"}
+        return {}
+    listed = found["deployments"][deployment]["replicas"]
+    return {one["replica_id"]: one["node_id"] for one in listed if one["state"] == "RUNNING"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a search: 0 where the connection broke. The ids of its hits, by rank; when it
+    was asked and when answered, in seconds of one clock.
+    """
+
+    text: str
+    status: int
+    ids: tuple[str, ...]
+    asked: float
+    answered: float
 
 
 class Asking:
-    """Asks one search after the other, until told to stop; keeps the statuses."""
+    """Asks one search after the other, so many at a time, until told to stop; keeps the answers."""
 
-    def __init__(self, port: int) -> None:
-        self.port, self.statuses = port, list[int]()
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._ask)
+    def __init__(
+        self, port: int, texts: Sequence[str] | None = None, *, at_a_time: int = 1
+    ) -> None:
+        self.port, self.texts, self.answers = port, texts, list[Answer]()
+        self._ending, self._numbers = threading.Event(), itertools.count()
+        self._threads = [threading.Thread(target=self._ask) for _ in range(at_a_time)]
 
-    def search(self, text: str) -> int:
+    @property
+    def statuses(self) -> list[int]:
+        return [one.status for one in self.answers]
+
+    def search(self, text: str, limit: int = 10) -> Answer:
         asked = urllib.request.Request(
             f"http://127.0.0.1:{self.port}{API}/search",
-            json.dumps({"text": text}).encode(),
+            json.dumps({"text": text, "limit": limit}).encode(),
             {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"},
         )
+        began = time.monotonic()
         try:
             with urllib.request.urlopen(asked, timeout=60) as answer:
-                return int(answer.status)
-        except URLError as error:
-            return int(getattr(error, "code", 0))
+                status, hits = int(answer.status), json.load(answer)["hits"]
+        except OSError as error:
+            status, hits = int(getattr(error, "code", 0)), []
+        return Answer(text, status, tuple(hit["id"] for hit in hits), began, time.monotonic())
 
     def _ask(self) -> None:
         while not self._ending.is_set():
-            self.statuses.append(self.search(f"a red circle {len(self.statuses)}"))
+            number = next(self._numbers)
+            texts = self.texts
+            text = texts[number % len(texts)] if texts else f"a red circle {number}"
+            self.answers.append(self.search(text))
 
     def __enter__(self) -> "Asking":
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ending.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()

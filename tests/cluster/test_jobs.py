@@ -3,8 +3,6 @@
 import json
 import subprocess
 import sys
-import urllib.request
-from pathlib import Path
 
 import fsspec
 import psutil
@@ -44,17 +42,7 @@ def submit(head: Head, name: str, *words: str, wait: bool = False) -> str:
 
 def state(head: Head, name: str) -> str:
     """As the dashboard tells it."""
-    return str(json.loads(dashboard(head, f"/api/jobs/{name}"))["status"])
-
-
-def dashboard(head: Head, path: str) -> str:
-    """An answer of the dashboard's API to one who has the token."""
-    token = Path(head.environment["RAY_AUTH_TOKEN_PATH"]).read_text()
-    asked = urllib.request.Request(
-        head.environment["RAY_ADDRESS"] + path, headers={"Authorization": f"Bearer {token}"}
-    )
-    with urllib.request.urlopen(asked, timeout=30) as answer:
-        return str(answer.read().decode())
+    return str(json.loads(head.dashboard(f"/api/jobs/{name}"))["status"])
 
 
 def driver(script: str) -> psutil.Process | None:
@@ -125,13 +113,13 @@ def head_says_no(head: Head, name: str, *words: str) -> str:
     options = ["--submission-id", name, "--working-dir", "."]
     head.ray("job", "submit", *options, "--", sys.executable, *words, expect=1)
     assert state(head, name) == "FAILED"
-    assert "exit code 1" in dashboard(head, f"/api/jobs/{name}")
+    assert "exit code 1" in head.dashboard(f"/api/jobs/{name}")
     return head.ray("job", "logs", name)
 
 
 def assert_hidden(head: Head, s3: S3Server, workspace: str) -> None:
     """No secret stands in what the dashboard tells, in any log, in the catalog or its copy."""
-    places = {"/api/jobs/": dashboard(head, "/api/jobs/").encode()}
+    places = {"/api/jobs/": head.dashboard("/api/jobs/").encode()}
     logs = [path for path in (head.folder / "r").rglob("*") if path.is_file()]
     places |= {str(path): path.read_bytes() for path in logs if "logs" in path.parts}
     store = fsspec.filesystem("s3", **s3.options)
