@@ -1,4 +1,5 @@
-"""Teaches a CLIP what people say of their own images, on the node that runs the job.
+"""Teaches a CLIP, or with --captioner a BLIP, what people say of their own images, on the node that
+runs the job.
 
 ray job submit --working-dir . --entrypoint-num-gpus 1 -- \\
   python jobs/finetune.py /shared/said.jsonl /shared/our-clip --model openai/clip-vit-large-patch14
@@ -20,13 +21,24 @@ def work(settings: Flags, said: Namespace) -> None:
     }
     files = {"images": said.images, "split": said.split}
     model = settings.get("model")
-    run_finetune(said.file, said.out, model, said.rehearse, files, taught, limits, said.json)
+    run_finetune(
+        said.file,
+        said.out,
+        model,
+        said.captioner,
+        said.rehearse,
+        files,
+        taught,
+        limits,
+        said.json,
+    )
 
 
 if __name__ == "__main__":
     job = Job(__doc__)
     job.takes("file", type=Path, metavar="FILE", help="captions.jsonl, or a Karpathy split.")
     job.takes("out", type=Path, metavar="OUT", help="Folder of the new model.")
+    job.takes("--captioner", metavar="M", help="Teach this BLIP and no CLIP.")
     job.takes("--images", type=Path, help="Where FILE's files are.")
     job.takes("--rehearse", type=Path, help="Captions of what it must not forget.")
     job.takes("--split", help="One split of a .json.")
