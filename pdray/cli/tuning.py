@@ -9,12 +9,17 @@ from pdray.cli.output import console, duration, print_json, stderr
 from pdray.config import DEFAULT_MODEL, load
 from pdray.errors import UsageError
 from pdray.evaluation.reading import Captioned, read_captions
+from pdray.models.captioners import resolve_captioner
 from pdray.models.resolve import resolve
-from pdray.records import ModelSpec
+from pdray.records import CaptionerSpec, ModelSpec
 
 
 def _trained(
-    workers: int | None, spec: ModelSpec, read: Captioned, out: Path, options: dict[str, Any]
+    workers: int | None,
+    spec: ModelSpec | CaptionerSpec,
+    read: Captioned,
+    out: Path,
+    options: dict[str, Any],
 ) -> dict[str, Any]:
     """By this process, or by several of Ray's where so many are asked for."""
     if workers is None or workers == 1:
@@ -35,6 +40,7 @@ def run_finetune(
     file: Path,
     out: Path,
     model: str | None,
+    captioner: str | None,
     rehearse: Path | None,
     files: dict[str, Any],
     taught: dict[str, Any],
@@ -48,9 +54,11 @@ def run_finetune(
 
     if out.is_file():
         raise UsageError(f"{out} is a file: name a folder for the new model.")
+    if model and captioner:
+        raise UsageError("One model learns at a time: leave --model or --captioner out.")
     read = read_captions(file, files["images"], files["split"])
     also = read_captions(rehearse) if rehearse else None
-    spec = resolve(model or DEFAULT_MODEL)
+    spec = resolve_captioner(captioner) if captioner else resolve(model or DEFAULT_MODEL)
     with stderr.status("Reading the images") as status:
 
         def told(progress: Progress) -> None:
@@ -65,13 +73,23 @@ def run_finetune(
     if as_json:
         print_json({"model": str(out), **found})
         return
-    console.print(
-        f"R@1 over {found['held_out']} images held out: {found['taught_before']:.3f} before, "
-        f"[bold]{found['taught_after']:.3f}[/] after {found['steps']} steps."
-    )
-    if "rehearsed_before" in found:
-        console.print(
-            f"Of what was rehearsed: {found['rehearsed_before']:.3f} before, "
-            f"{found['rehearsed_after']:.3f} after."
-        )
-    console.print(f"The model is in {escape(str(out))}: pdray models switch {escape(str(out))}")
+    _tell(found)
+    where = escape(str(out))
+    use = f"pdray caption --captioner {where}" if captioner else f"pdray models switch {where}"
+    console.print(f"The model is in {where}: {use}")
+
+
+_NAMES = {
+    "r1": "R@1 of text to image",
+    "loss": "Loss of a token",
+    "exact": "Captions right word for word",
+}
+
+
+def _tell(found: dict[str, Any]) -> None:
+    for kind, figures in found["before"].items():
+        which = f"{found['held_out']} images held out" if kind == "taught" else "what was rehearsed"
+        for name, before in figures.items():
+            after = found["after"][kind][name]
+            console.print(f"{_NAMES[name]}, of {which}: {before:.3f} before, [bold]{after:.3f}[/].")
+    console.print(f"{found['steps']} steps.")

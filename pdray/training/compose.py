@@ -15,7 +15,7 @@ from ray.util.queue import Queue
 
 from pdray.errors import IngestError
 from pdray.evaluation.reading import Captioned
-from pdray.records import ModelSpec
+from pdray.records import CaptionerSpec, ModelSpec
 from pdray.training.finetuning import ABOUT, finetune, prepare
 from pdray.training.group import Together
 from pdray.training.loop import Progress
@@ -31,7 +31,7 @@ def workers_here() -> int:
 
 def finetune_together(
     workers: int,
-    spec: ModelSpec,
+    spec: ModelSpec | CaptionerSpec,
     read: Captioned,
     out: Path,
     *,

@@ -8,13 +8,16 @@ from typing import Any
 
 from pdray.errors import UsageError
 from pdray.evaluation.reading import Captioned
-from pdray.records import ModelSpec
+from pdray.records import CaptionerSpec, ModelSpec
 
 MARK = "training.of"
 
 
 def identity(
-    spec: ModelSpec, said: Sequence[Captioned | None], seed: int, settings: dict[str, Any]
+    spec: ModelSpec | CaptionerSpec,
+    said: Sequence[Captioned | None],
+    seed: int,
+    settings: dict[str, Any],
 ) -> str:
     """What a call must share with an earlier one to go on with its pictures and checkpoint. How
     long it trains is not part of it.

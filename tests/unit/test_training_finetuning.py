@@ -11,6 +11,7 @@ import torch
 
 from pdray.errors import UsageError
 from pdray.evaluation.reading import Captioned, read_captions
+from pdray.models.captioners import resolve_captioner
 from pdray.models.random_weights import write_random_clip
 from pdray.models.resolve import resolve
 from pdray.samples.collection import write_collection
@@ -109,7 +110,8 @@ def test_a_killed_tuning_goes_on_and_ends_in_a_folder_that_loads(
     assert [progress.step for progress in seen] == [1, 2, 3, 4]
     assert set(seen[-1].losses) == {"taught", "rehearsed"}
     assert found["held_out"] == 12
-    assert found["taught_after"] >= found["taught_before"]
+    assert found["after"]["taught"]["r1"] >= found["before"]["taught"]["r1"]
+    assert set(found["after"]) == {"taught", "rehearsed"}
     assert not [path for path in out.iterdir() if path.suffix in (".npy", ".pt", ".unfinished")]
     assert len({path.stat().st_mode for path in out.iterdir()}) == 1  # whoever reads one reads all
     assert not (out / "training.of").exists()
@@ -136,9 +138,12 @@ def test_adapters_learn_in_the_weights_place_and_are_added_to_them(
     assert all(name.endswith(".weight") and ".encoder.layers." in name for name in changed)
 
 
-def test_only_clip_is_tuned(taught: Captioned, tmp_path: Path) -> None:
+def test_only_clip_and_blip_are_tuned(taught: Captioned, tmp_path: Path) -> None:
     from dataclasses import replace
 
     siglip = replace(resolve("builtin"), model_type="siglip")
     with pytest.raises(UsageError, match="only CLIP can be fine-tuned"):
         finetune(siglip, taught, tmp_path / "out", steps=1)
+    own = replace(resolve_captioner("builtin"), kind="package.module:Class")
+    with pytest.raises(UsageError, match="only BLIP can be fine-tuned"):
+        finetune(own, taught, tmp_path / "out", steps=1)

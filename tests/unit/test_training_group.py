@@ -9,6 +9,7 @@ from torch import distributed, multiprocessing
 from pdray.evaluation.reading import Captioned, read_captions
 from pdray.models.resolve import resolve
 from pdray.samples.collection import write_collection
+from pdray.training.clip_pupil import ClipPupil
 from pdray.training.finetuning import Tuner, Tuning, prepare
 from pdray.training.group import Alone, Group, Together
 from pdray.training.loop import Limits
@@ -25,8 +26,9 @@ def _learned(said: list[Captioned], out: Path, group: Group) -> tuple[Tensors, T
     torch.set_num_threads(1)
     spec, limits = resolve("builtin"), Limits(steps=3)
     pairs = [split(one, 0.2, 5) for one in prepare(spec, said[0], out, said[1], 5, TUNING)]
-    tuner = Tuner(spec, pairs, 5, "cpu", TUNING, limits, group)
-    tuner._bf16 = False  # whose sums depend on their order in the third digit
+    # No bf16, whose sums depend on their order in the third digit.
+    pupil = ClipPupil(spec, device="cpu", bf16=False)
+    tuner = Tuner(pupil, pairs, 5, TUNING, limits, group)
     tuner._model.eval()
     tuner.step(0.1)
     learning = {name: p for name, p in tuner._model.named_parameters() if p.grad is not None}

@@ -1,11 +1,11 @@
 """`pdray finetune`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from pdray.cli.options import AsJson, Model
+from pdray.cli.options import AsJson, Captioner, Model
 
 
 def finetune(
@@ -14,6 +14,7 @@ def finetune(
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of the new model.")],
     model: Model = None,
+    captioner: Captioner = None,
     images: Annotated[
         Path | None, typer.Option("--images", metavar="DIR", help="Where FILE's files are.")
     ] = None,
@@ -39,20 +40,21 @@ def finetune(
     threads: Annotated[int | None, typer.Option("--threads", help="CPU threads.")] = None,
     workers: Annotated[
         int | None,
-        typer.Option(
-            "--workers",
-            min=1,
-            metavar="N",
-            help="Processes of Ray that learn together.",
-        ),
+        typer.Option("--workers", min=1, metavar="N", help="Processes of Ray that learn together."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Teach a CLIP what people say of their own images; the new model is a folder for --model."""
+    """Teach a CLIP, or with --captioner a BLIP, what people say of their own images; the new model
+    is a folder for --model or --captioner."""
     from pdray.cli.tuning import run_finetune
 
     taught = {"batch": batch, "learning_rate": learning_rate, "lora": lora, "held_out": held_out}
-    limits = {"steps": steps, "minutes": minutes, "threads": threads, "device": device}
+    limits: dict[str, Any] = {
+        "steps": steps,
+        "minutes": minutes,
+        "threads": threads,
+        "device": device,
+    }
     files = {"images": images, "split": split}
     limits["seed"] = seed
-    run_finetune(file, out, model, rehearse, files, taught, limits, workers, as_json)
+    run_finetune(file, out, model, captioner, rehearse, files, taught, limits, workers, as_json)
