@@ -32,16 +32,16 @@ def production(
 ) -> Path:
     """The shipped file, made small enough for one machine that nobody else may reach."""
     document = configuration("production")
-    if nodes > 1:  # of one machine, whose ports they share
-        document["proxy_location"] = "HeadOnly"
     document["http_options"] |= {"host": "127.0.0.1", "port": port}
     (application,) = document["applications"]
     application["args"]["serve_host"] = "127.0.0.1"
     search, images = application["deployments"]
     search["ray_actor_options"]["num_cpus"] = 0.1
     search["autoscaling_config"]["max_replicas"] = 2
-    if nodes > 1:
+    if nodes > 1:  # of one machine, whose ports they share; each search is to be looked up
+        document["proxy_location"] = "HeadOnly"
         search["max_replicas_per_node"] = 1
+        application["args"]["serve_cache_mb"] = 0
     images["ray_actor_options"] = {"num_cpus": 0.1}
     images["autoscaling_config"]["max_replicas"] = 1
     change(search)

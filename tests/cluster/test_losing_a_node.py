@@ -15,17 +15,19 @@ from pdray.catalog.view import live_records
 from pdray.ingest.maintain import serving
 from pdray.ingest.project import Projector
 from pdray.ingest.target import index_target
-from pdray.records import ImageRecord
 from pdray.samples.collection import write_collection
 from pdray.serve import compose
-from tests.cluster.conftest import Head, free_port, joined, started, wait_until
+from tests.cluster.conftest import DEADLINE, Head, free_port, joined, started, wait_until
 from tests.cluster.deployed import INSTALLED, KEY, Asking, deploy, production, replicas
 from tests.cluster.test_jobs import state, submit
 from tests.qdrant_http import QdrantHttp
 from tests.served import Made, make, settings_of
+from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
-IMAGES, UNIT = 500, 10
+IMAGES, UNIT = 320, 10
+# So Ray calls a process of the run; with .submit, while it works on a unit or waits to be let.
+_PROCESS = "ray::MapWorker(MapBatches(Process))"
 # A condition keeps what is added meanwhile out of the answers.
 TEXTS = [
     f'a {colour} {shape} folder:"photos"'
@@ -52,7 +54,6 @@ def head(made: Made) -> Iterator[Head]:
             "PDRAY_WORKSPACE": str(made.workspace),
             "PDRAY_QDRANT_URL": qdrant.url,
             "PDRAY_SERVE_WRITE_KEY": KEY,
-            "PDRAY_SERVE_CACHE_MB": "0",
         }
         with started({**compose.FAST, **INSTALLED, **place}, (KEY,), cpus=1) as one:
             yield one
@@ -61,7 +62,7 @@ def head(made: Made) -> Iterator[Head]:
 def test_searches_and_a_run_outlive_the_loss_of_one_of_three_nodes(
     head: Head, made: Made, tmp_path: Path
 ) -> None:
-    new = tmp_path / "new"
+    catalog, new = Catalog.open(str(made.workspace)), tmp_path / "new"
     write_collection(new, IMAGES, 9, sides=(200, 300))
     with joined(head) as first, joined(head) as second:
         port = free_port()
@@ -76,16 +77,23 @@ def test_searches_and_a_run_outlive_the_loss_of_one_of_three_nodes(
         with asking:
             words = ["jobs/ingest.py", str(new), "--model", "builtin", "--json"]
             submit(head, "three", *words, "--ingest-unit-size", str(UNIT))
-            # So Ray calls a process of the run that has a unit in hand.
-            working, other = "ray::MapWorker(MapBatches(Process)).submit", {first, second} - {lost}
-            for node in (*other, lost):
-                wait_until(partial(node.runs, working), "the run to be there")
+            # Held until a process of it is on each, so that it goes on on all nodes at once.
+            nodes = (first, second)
+            wait_until(lambda: any(node.runs(_PROCESS) for node in nodes), "the run on a node")
+            (run,) = runs.recent(catalog, 1, None)
+            runs.ask(catalog, run.run_id, "pause")
+            for node in nodes:
+                wait_until(partial(node.runs, f"{_PROCESS}.submit"), "the run on each node")
+            runs.ask(catalog, run.run_id, "resume")
+            until(lambda: in_hand(made) >= 2, "units in hand", DEADLINE, 0.01)
             lost.lose()
             killed = time.monotonic()
             assert state(head, "three") == "RUNNING"
             wait_until(lambda: lost.id not in head.nodes(), "the loss to be seen")
-            wait_until(lambda: len(replicas(head)) == 2, "two replicas again")
-            assert lost.id not in replicas(head).values()
+            wait_until(
+                lambda: len(now := replicas(head)) == 2 and lost.id not in now.values(),
+                "two replicas again, elsewhere",
+            )
             back = time.monotonic()
             wait_until(lambda: state(head, "three") in ("SUCCEEDED", "FAILED"), "the run's end")
             ended = time.monotonic()
@@ -93,7 +101,7 @@ def test_searches_and_a_run_outlive_the_loss_of_one_of_three_nodes(
             wait_until(lambda: len(asking.answers) > known + 50, "answers after it all")
         said = head.ray("job", "logs", "three")
         assert state(head, "three") == "SUCCEEDED", said
-        report = runs.recent(Catalog.open(str(made.workspace)), 1, None)[0].report
+        report = runs.recent(catalog, 1, None)[0].report
         assert report is not None
         took = [one.answered - one.asked for one in asking.answers if one.answered > killed]
         figures = {
@@ -115,12 +123,13 @@ def test_searches_and_a_run_outlive_the_loss_of_one_of_three_nodes(
         assert set(asking.statuses) == {200}
         assert [one for one in asking.answers if one.ids != right[one.text]] == []
         # What is new is found, through whichever replica.
-        found = {row.image_id for row in rows(made) if row.uri.startswith(new.as_uri())}
+        rows = live_records(catalog, "default", "ok")
+        found = {row.image_id for row in rows if row.uri.startswith(new.as_uri())}
         for _ in range(10):
             assert set(asking.search('folder:"new"', 1000).ids) == found
         assert len(found) == IMAGES
 
 
-def rows(made: Made) -> list[ImageRecord]:
-    """What the catalog holds whole."""
-    return live_records(Catalog.open(str(made.workspace)), "default", "ok")
+def in_hand(made: Made) -> int:
+    """How many units are begun and not yet committed; a process has one at a time."""
+    return len(list(made.workspace.glob("attempts/default/*.json")))
