@@ -15,7 +15,7 @@ from tests.cluster.conftest import ROOT, Head, wait_until
 from tests.conftest import S3Server
 from tests.qdrant_http import QdrantHttp
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 IMAGES = 240
 UNIT = 4

@@ -14,7 +14,7 @@ from tests.cluster.conftest import Head
 from tests.cluster.test_jobs import submit
 from tests.served import make
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 
 def document(said: str) -> Any:
