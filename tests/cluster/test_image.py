@@ -101,7 +101,7 @@ def test_the_built_image_indexes_searches_and_has_page_and_jobs(image: Builder) 
     image.run("pdray samples /data/photos --count 12 --max-side 400", app, **path)
     place = {"PDRAY_WORKSPACE": str(image.root / "data" / "workspace"), **path}
     image.run("pdray index /data/photos --model builtin", app, **place)
-    assert "scene-" in image.run("pdray search 'a red circle' --limit 3", app, **place)
+    assert "scene-" in image.run("pdray search 'a red circle' --json", app, **place)
     assert "12 images" in image.run("pdray verify", app, **place)
     assert "SOURCE" in image.run("python jobs/ingest.py --help", app, **path)
     (page,) = (image.root / "opt/pdray").glob("lib/python3*/site-packages/pdray/ui/dist/index.html")
