@@ -110,9 +110,16 @@ class _OneProcess:
     def projection(self, job: Any, target: Any) -> "_Projection":
         return _Projection(job, target)
 
+    def exporter(self, collection: str) -> Any:
+        from pdray.ingest.compose import Exporter
+
+        return Exporter(None)  # nobody watches
+
 
 class _Projection:
     """Compose's, but here: an index that fails stops the projection, not the run."""
+
+    waiting, retries = 0, 0
 
     def __init__(self, job: Any, target: Any) -> None:
         from pdray.ingest.projecting import Projecting

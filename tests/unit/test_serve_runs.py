@@ -161,7 +161,9 @@ def test_another_replica_goes_on_where_one_left_off(
 
     with replica(made, "one") as one, replica(made, "other") as other:
         with other.websocket_connect(f"{WS}/events") as there:
+            assert there.receive_json()["type"] == "hello"  # it looks from now on
             with one.websocket_connect(f"{WS}/events") as here:
+                assert here.receive_json()["type"] == "hello"
                 last = told(here, begin())
             later = begin()
             told(there, later)
