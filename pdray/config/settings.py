@@ -41,6 +41,10 @@ class QdrantSettings:
     url: Annotated[
         str | None, About(SERVER, "Qdrant server that holds the index.", "none: embedded")
     ] = None
+    grpc_port: Annotated[
+        int | None,
+        About(whole(1, 65_535), "Port of its gRPC, which requests take then (6334).", "none: REST"),
+    ] = None
     api_key: Annotated[Secret | None, About(SECRET, "Its key; never shown.", "none")] = None
     api_key_file: Annotated[Path | None, About(PATH, "File that holds the key.", "none")] = None
     ca: Annotated[

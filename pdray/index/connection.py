@@ -3,9 +3,10 @@
 import ssl
 import warnings
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import grpc
 from qdrant_client import QdrantClient
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
@@ -18,6 +19,23 @@ from pdray.index.target import IndexTarget
 T = TypeVar("T")
 
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+_KEY, _GONE = frozenset({401, 403}), 404
+# gRPC's codes as HTTP's: https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
+_STATUS = {
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.INTERNAL: 500,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+}
+# A server that is back is found at the next try: by itself a channel waits up to two minutes.
+_GRPC_OPTIONS = {
+    "grpc.initial_reconnect_backoff_ms": 100,
+    "grpc.min_reconnect_backoff_ms": 1_000,  # which is how long a connection may take to be made
+    "grpc.max_reconnect_backoff_ms": 1_000,
+}
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -31,7 +49,7 @@ class Connection:
         """What `action(client)` returns; it must be idempotent. Raises IndexUnavailable."""
         try:
             return self.retry.call(lambda: action(self.client), pause_of)
-        except (ApiException, ResourceExhaustedResponse) as error:
+        except (ApiException, ResourceExhaustedResponse, grpc.RpcError) as error:
             raise IndexUnavailable(self._sentence(error)) from error
 
     def _sentence(self, error: Exception) -> str:
@@ -40,13 +58,13 @@ class Connection:
                 f"The certificate of the Qdrant server at {self.place} isn't trusted "
                 f"({_line(error)}): name its authority's PEM file."
             )
-        status = error.status_code if isinstance(error, UnexpectedResponse) else None
-        if status in (401, 403):
+        status = _status(error)
+        if status in _KEY:
             return (
                 f"The Qdrant server at {self.place} refused the API key: check it, and that it may "
                 "write."
             )
-        if status == 404:
+        if status == _GONE:
             return (
                 f"The index was removed from the Qdrant server at {self.place} meanwhile: start "
                 "again."
@@ -68,13 +86,16 @@ def connect(target: IndexTarget, retry: Retry | None = None) -> Connection:
             "The API key travels unencrypted to the Qdrant server at %s: use https.", target.place
         )
     verify: ssl.SSLContext | bool = target.verify
-    if target.ca is not None and target.verify:
-        try:
+    by_grpc: dict[str, Any] = {}
+    try:
+        if target.ca is not None and target.verify:
             verify = ssl.create_default_context(cafile=str(target.ca))
-        except OSError as error:
-            raise IndexUnavailable(
-                f"The certificate authority {target.ca} can't be read ({error}): name a PEM file."
-            ) from error
+        if target.grpc_port is not None:
+            by_grpc = _by_grpc(target, target.grpc_port, parts.scheme == "https")
+    except OSError as error:
+        raise IndexUnavailable(
+            f"The certificate authority {target.ca} can't be read ({error}): name a PEM file."
+        ) from error
     with warnings.catch_warnings():
         # said above, and only where it matters
         warnings.filterwarnings("ignore", "Api key is used with an insecure connection")
@@ -84,23 +105,46 @@ def connect(target: IndexTarget, retry: Retry | None = None) -> Connection:
             timeout=round(max(1.0, target.timeout)),
             verify=verify,
             check_compatibility=False,  # a request of its own, outside our retry
+            **by_grpc,
         )
     return Connection(client, target.place, retry or Retry(target.attempts))
+
+
+def _by_grpc(target: IndexTarget, port: int, encrypted: bool) -> dict[str, Any]:
+    """What makes a client speak gRPC. Raises OSError where the authority can't be read."""
+    if encrypted and not target.verify:
+        raise IndexUnavailable(
+            f"gRPC can't leave the certificate of the Qdrant server at {target.place} unchecked: "
+            "name its authority (qdrant.ca), or leave out qdrant.grpc_port."
+        )
+    options: dict[str, Any] = dict(_GRPC_OPTIONS)
+    if target.ca is not None:
+        options["root_certificates"] = target.ca.read_bytes()
+    return {"prefer_grpc": True, "grpc_port": port, "grpc_options": options}
+
+
+def _status(error: Exception) -> int | None:
+    """The HTTP status of an answer, or what is the same in gRPC; None where there was none."""
+    if isinstance(error, UnexpectedResponse):
+        return error.status_code
+    return _STATUS.get(error.code(), 400) if isinstance(error, grpc.Call) else None
 
 
 def pause_of(error: Exception) -> float | None:
     """Least seconds before another try, or None where another try can't help."""
     if isinstance(error, ResourceExhaustedResponse):
         return float(error.retry_after_s)
-    if isinstance(error, UnexpectedResponse):
-        return 0.0 if error.status_code in _BUSY else None
-    if isinstance(error, ApiException) and not distrusted(error):
-        return 0.0  # the connection failed, broke or timed out
-    return None
+    status = _status(error)
+    if distrusted(error) or (status is not None and status not in _BUSY):
+        return None
+    # Without a status the connection failed, broke or timed out.
+    return 0.0 if isinstance(error, ApiException | grpc.RpcError) else None
 
 
 def distrusted(error: BaseException | None) -> bool:
     """Whether a certificate that can't be verified is behind the error."""
+    if isinstance(error, grpc.Call):
+        return "CERTIFICATE_VERIFY_FAILED" in (error.details() or "")
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return True
@@ -109,5 +153,5 @@ def distrusted(error: BaseException | None) -> bool:
 
 
 def _line(error: Exception) -> str:
-    source = getattr(error, "source", error)
+    source = error.details() if isinstance(error, grpc.Call) else getattr(error, "source", error)
     return " ".join(f"{source}".split())[:300] or type(source).__name__

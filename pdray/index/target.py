@@ -13,14 +13,16 @@ class IndexTarget:
 
     A server's ledger lies in `workspace` (a folder or an fsspec URL). `ca` is a PEM file of a
     private authority; `verify=False` trusts any certificate. `timeout` is seconds a request.
-    A `url` without a port means Qdrant's own, 6333. `label` says in the owner file what this
-    process is, where its command line does not. `prefix` leads the names on a shared server.
+    A `url` without a port means Qdrant's own, 6333; with `grpc_port` requests go by gRPC to that
+    port of the same host, encrypted where the URL is https. `label` says in the owner file what
+    this process is, where its command line does not. `prefix` leads the names on a shared server.
     `attempts` are tries of one request; `layout` is how a new collection is made.
     """
 
     state_dir: Path
     workspace: str = ""
     url: str | None = None
+    grpc_port: int | None = None
     api_key: str | None = field(default=None, repr=False)
     ca: Path | None = None
     verify: bool = True

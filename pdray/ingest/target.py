@@ -12,6 +12,7 @@ def index_target(settings: Settings) -> IndexTarget:
         state_dir=settings.state_dir,
         workspace=settings.workspace,
         url=qdrant.url,
+        grpc_port=qdrant.grpc_port,
         api_key=qdrant.api_key.reveal() if qdrant.api_key else None,
         ca=qdrant.ca,
         verify=qdrant.verify,

@@ -16,6 +16,7 @@ from tests.contract.doors import Door
         pytest.param(doors.shared, id="shared"),
         pytest.param(doors.in_memory, id="memory"),
         pytest.param(doors.over_http, id="http"),
+        pytest.param(doors.over_grpc, id="grpc"),
         pytest.param(doors.on_a_server, id="server", marks=pytest.mark.server),
     ]
 )

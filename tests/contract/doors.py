@@ -1,7 +1,7 @@
 """The ways to an index: the embedded one, here and in another process, and the server's.
 
-The server's class runs against the client's in-memory mode, directly and through HTTP, and against
-a real server where PDRAY_TEST_QDRANT_URL names one (`-m server`).
+The server's class runs against the client's in-memory mode, directly and through REST and gRPC, and
+against a real server where PDRAY_TEST_QDRANT_URL names one (`-m server`).
 """
 
 import os
@@ -23,6 +23,7 @@ from pdray.serve.meeting import place
 from pdray.serve.shared import SOCKET, SharedIndex, offer
 from pdray.serve.wire import Caller
 from tests.contract.given import DIM
+from tests.qdrant_grpc import QdrantGrpc
 from tests.qdrant_http import QdrantHttp
 
 SPACE = "test-0123456789ab"
@@ -87,6 +88,18 @@ def over_http(folder: Path) -> Iterator[Door]:
         yield Door(
             lambda: open_index(target, SPACE, DIM), lambda: rebuild_index(target, SPACE, DIM)
         )
+
+
+@contextmanager
+def over_grpc(folder: Path) -> Iterator[Door]:
+    with QdrantHttp() as home, QdrantGrpc(home) as server:
+        workspace = str(folder / "workspace")
+        target = IndexTarget(folder, workspace, home.url, server.port)
+        yield Door(
+            lambda: open_index(target, SPACE, DIM), lambda: rebuild_index(target, SPACE, DIM)
+        )
+        assert server.asked
+        assert not home.asked  # nothing went by REST
 
 
 @contextmanager

@@ -1,6 +1,10 @@
-"""A small served workspace, drawn once; each module of tests has a copy of it and a server."""
+"""A small served workspace, drawn once; each module of tests has a copy of it and a server. And
+certificates."""
 
-from collections.abc import Iterator
+import datetime
+import ipaddress
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
@@ -32,3 +36,41 @@ def client(made: Made) -> Iterator[TestClient]:
         TestClient(build_app(engine), base_url="http://127.0.0.1") as client,
     ):
         yield client
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Callable[[], tuple[Path, Path]]:
+    """Makes an authority for 127.0.0.1: gives its PEM file, and one with key and certificate."""
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    def make() -> tuple[Path, Path]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        who = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"{key!r}"[-40:])])
+        now = datetime.datetime.now(datetime.UTC)
+        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+        signed = (
+            x509.CertificateBuilder()
+            .subject_name(who)
+            .issuer_name(who)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(names, critical=False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        pem = signed.public_bytes(serialization.Encoding.PEM)
+        secret = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        stem = tmp_path / f"{signed.serial_number}"
+        stem.with_suffix(".ca").write_bytes(pem)
+        stem.with_suffix(".chain").write_bytes(secret + pem)
+        return stem.with_suffix(".ca"), stem.with_suffix(".chain")
+
+    return make

@@ -1,7 +1,5 @@
 """The line to a server, against a real HTTP server that fails as servers do."""
 
-import datetime
-import ipaddress
 import json
 import ssl
 import threading
@@ -194,41 +192,3 @@ def test_https_trusts_the_named_authority_and_no_stranger(
         counted(ca=tmp_path / "nowhere.pem")
     scripted.http.shutdown()
     scripted.http.server_close()
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Callable[[], tuple[Path, Path]]:
-    """Makes an authority for 127.0.0.1: gives its PEM file, and one with key and certificate."""
-    x509 = pytest.importorskip("cryptography.x509")
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    def make() -> tuple[Path, Path]:
-        key = ec.generate_private_key(ec.SECP256R1())
-        who = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"{key!r}"[-40:])])
-        now = datetime.datetime.now(datetime.UTC)
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-        signed = (
-            x509.CertificateBuilder()
-            .subject_name(who)
-            .issuer_name(who)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(names, critical=False)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-            .sign(key, hashes.SHA256())
-        )
-        pem = signed.public_bytes(serialization.Encoding.PEM)
-        secret = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        stem = tmp_path / f"{signed.serial_number}"
-        stem.with_suffix(".ca").write_bytes(pem)
-        stem.with_suffix(".chain").write_bytes(secret + pem)
-        return stem.with_suffix(".ca"), stem.with_suffix(".chain")
-
-    return make
