@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -112,9 +113,14 @@ def folders(uri: str) -> tuple[str, ...]:
 
     `file:///a/b/c.jpg` lies in `file:///a/b` and `file:///a`, `s3://bucket/c.jpg` in `s3://bucket`.
     """
-    scheme, mark, rest = uri.partition("://")
+    return _tree(uri.rpartition("/")[0])
+
+
+@lru_cache(maxsize=1_024)  # a run's images come folder by folder
+def _tree(folder: str) -> tuple[str, ...]:
+    scheme, mark, rest = f"{folder}/".partition("://")
     if not mark:
-        scheme, rest = "", uri
+        scheme, rest = "", f"{folder}/"
     above = rest.split("/")[:-1]
     paths = ("/".join(above[:depth]) for depth in range(len(above), 0, -1))
     return tuple(f"{scheme}{mark}{path}" for path in paths if path)
