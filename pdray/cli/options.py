@@ -31,3 +31,7 @@ Captioner = Annotated[
         help="builtin, a BLIP's folder or hub name, or package.module:Class.",
     ),
 ]
+Precision = Annotated[
+    str | None,
+    typer.Option("--precision", metavar="P", help="auto, fp32, bf16, fp16, int8 or nf4."),
+]

@@ -193,6 +193,14 @@ class CaptionSettings:
         int, About(whole(1, 32), "Captions weighed against each other; 1: the first that comes.")
     ] = 1
     longest: Annotated[int, About(whole(1, 512), "Most tokens of a caption.")] = 40
+    precision: Annotated[
+        str | None,
+        About(
+            choice("auto", "fp32", "bf16", "fp16", "int8", "nf4"),
+            "Number format of the captioner's weights.",
+            "as precision says",
+        ),
+    ] = None
     workers: Annotated[
         int | None,
         About(whole(1), "Processes of `pdray caption` that run the captioner.", "by the machine"),

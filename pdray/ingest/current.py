@@ -1,7 +1,7 @@
 """One run: what it works with, and what it has found so far."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pdray.catalog import attempts, lease
@@ -10,6 +10,7 @@ from pdray.catalog.units import Item
 from pdray.config import Settings
 from pdray.index.target import IndexTarget
 from pdray.ingest.control import Control
+from pdray.ingest.memory import PeakMemory
 from pdray.ingest.metering import figures
 from pdray.ingest.report import Progress, Report
 from pdray.ingest.stages import Committed
@@ -57,6 +58,7 @@ class Run:
     vectors_only: bool = False  # of images that have rows already
     heard: Callable[[Committed], None] = lambda committed: None  # of each unit, once committed
     second_pass: bool = False  # whether it describes after it has embedded, for want of memory
+    memory: PeakMemory = field(default_factory=PeakMemory)
 
     @property
     def collection(self) -> str:

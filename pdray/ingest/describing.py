@@ -24,7 +24,6 @@ from pdray.ingest.control import Control, signals_kept
 from pdray.ingest.current import Options, Run, Watch
 from pdray.ingest.deriving import count, lacking, reach
 from pdray.ingest.looking import look_at
-from pdray.ingest.memory import PeakMemory
 from pdray.ingest.placement import place
 from pdray.ingest.reading import read
 from pdray.ingest.recorder import recorded
@@ -93,7 +92,7 @@ def caption(
         captioner=captioner,
     )  # fmt: skip
     with ExitStack() as stack:
-        memory = stack.enter_context(PeakMemory())
+        stack.enter_context(run.memory)
         run.held = stack.enter_context(lease.hold(catalog, settings.collection, report.run_id))
         run.left = attempts.left(catalog, settings.collection)
         record = {
@@ -110,7 +109,7 @@ def caption(
             report.state = "cancelled"
         catch_up(run, final=True)
         report.seconds = time.perf_counter() - started
-        report.peak_bytes = memory.look()
+        report.peak_bytes = run.memory.look()
         report.images_per_second = report.read / (report.seconds - tally.paused)
     return report
 
@@ -175,6 +174,8 @@ def _stream(run: Run, cluster: "Cluster", items: Spilled) -> None:
             done.failed += unit.failed
             run.tally.add(unit.outcome)
             run.show(done)
+            if done.done >= len(items):
+                run.memory.look()
     if changed:
         run.note(f"{changed} files changed since they were indexed: index them anew, then caption.")
 

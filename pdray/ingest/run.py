@@ -21,7 +21,6 @@ from pdray.ingest.catching_up import catch_up
 from pdray.ingest.control import Control
 from pdray.ingest.current import Options, Run, Watch
 from pdray.ingest.describing import choose_captioner, describe, remaining
-from pdray.ingest.memory import PeakMemory
 from pdray.ingest.origins import open_sources
 from pdray.ingest.recorder import recorded
 from pdray.ingest.report import Report
@@ -58,7 +57,7 @@ def index(
         captioner=captioner,
     )  # fmt: skip
     with ExitStack() as stack:
-        memory = stack.enter_context(PeakMemory())
+        stack.enter_context(run.memory)
         if not options.dry_run:
             claim = lease.hold(catalog, settings.collection, report.run_id)
             run.held = stack.enter_context(claim)
@@ -68,7 +67,7 @@ def index(
         planner = Planner(catalog, settings.collection, spec.space, run.spill)
         _execute(run, stack.enter_context(planner))
         report.seconds = time.perf_counter() - started
-        report.peak_bytes = memory.look()
+        report.peak_bytes = run.memory.look()
         report.images_per_second = report.read / (report.seconds - tally.paused)
     return report
 

@@ -53,6 +53,7 @@ class Job:
     thumbnail_side: int = 320
     device: str = "auto"
     precision: str = "auto"
+    captions_precision: str = "auto"
     batch_size: int | None = None
     threads: int = 1  # of one worker, for decoding and for torch
     compile: bool = False
@@ -360,7 +361,10 @@ def build_describer(job: Job) -> "Captioner":
 
     assert job.captioner is not None
     return build_captioner(
-        job.captioner, device=job.device, precision=job.precision, threads=job.threads
+        job.captioner,
+        device=job.device,
+        precision=job.captions_precision,
+        threads=job.threads,
     )
 
 

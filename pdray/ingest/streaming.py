@@ -161,6 +161,8 @@ def stream(
             exporter.tell(run.figures)
             run.heard(committed)
             run.show(done)
+            if done.done >= todo:
+                run.memory.look()  # its own looks are rare, and now the workers go
     if projection:
         projection.close()
         run.tally.waiting, run.report.index_retries = 0, projection.retries
@@ -213,6 +215,7 @@ def make_job(run: Run, threads: int, captioner: CaptionerSpec | None) -> Job:
         thumbnail_side=settings.ingest.thumbnail_side,
         device=settings.device,
         precision=settings.precision,
+        captions_precision=settings.captions.precision or settings.precision,
         batch_size=settings.ingest.batch_size,
         threads=threads,
         compile=settings.compile,

@@ -24,7 +24,6 @@ from pdray.ingest.current import Options, Run, Watch
 from pdray.ingest.deriving import count, lacking, reach
 from pdray.ingest.judging import Agreement, judge
 from pdray.ingest.maintain import serving
-from pdray.ingest.memory import PeakMemory
 from pdray.ingest.project import Projector
 from pdray.ingest.recorder import recorded
 from pdray.ingest.report import Progress, Report
@@ -85,7 +84,7 @@ def switch(
     tally, control = Tally(report), control or Control()
     run = Run(settings, Options(), catalog, (), new, report, watch, control, tally, began)
     with ExitStack() as stack:
-        memory = stack.enter_context(PeakMemory())
+        stack.enter_context(run.memory)
         run.held = stack.enter_context(lease.hold(catalog, run.collection, report.run_id))
         run.left = attempts.left(catalog, run.collection)
         record = {"collection": run.collection, "sources": [], "model": new.name}
@@ -102,7 +101,7 @@ def switch(
         if moved:
             pointer.advance(catalog, run.collection, new)
         report.seconds = time.perf_counter() - started
-        report.peak_bytes = memory.look()
+        report.peak_bytes = run.memory.look()
         report.images_per_second = report.read / (report.seconds - tally.paused)
     return Switched(report, old.name, new.name, moved, missing, agreement)
 

@@ -45,7 +45,7 @@ def test_every_scene_is_indexed_and_the_report_says_so(indexed):
     assert (report["seen"], report["indexed"]) == (150, 150)
     assert [report[n] for n in ("updated", "unchanged", "moved", "deleted", "failed")] == [0] * 5
     assert report["model"] == "builtin"
-    assert report["peak_bytes"] > 500e6  # torch in each of several processes: more than the driver
+    assert report["peak_bytes"] > 1e9  # torch in each of several processes: more than the driver
     assert {name(uri) for uri in indexed.ids} == set(indexed.captions)
     assert len(set(indexed.ids.values())) == 150
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pdray.cli.options import AsJson, Captioner, Collection, Config, Workspace
+from pdray.cli.options import AsJson, Captioner, Collection, Config, Precision, Workspace
 
 
 def caption(
@@ -15,6 +15,7 @@ def caption(
             "--beams", "--captions-beams", metavar="N", help="Captions weighed; 1 is fastest."
         ),
     ] = None,
+    precision: Precision = None,
     workspace: Workspace = None,
     collection: Collection = None,
     config: Config = None,
@@ -24,4 +25,5 @@ def caption(
     from pdray.cli.captioning import run_caption
 
     flags = {"workspace": workspace, "collection": collection, "config": config}
+    flags |= {"precision": precision}
     run_caption({**flags, "captions_model": captioner, "captions_beams": beams}, as_json)

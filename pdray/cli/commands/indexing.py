@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pdray.cli.options import AsJson, Captioner, Collection, Config, Model, Workspace
+from pdray.cli.options import AsJson, Captioner, Collection, Config, Model, Precision, Workspace
 from pdray.errors import UsageError
 
 
@@ -16,6 +16,7 @@ def index(
     workspace: Workspace = None,
     collection: Collection = None,
     model: Model = None,
+    precision: Precision = None,
     config: Config = None,
     full: Annotated[bool, typer.Option("--full", help="Read every image again.")] = False,
     retry_failed: Annotated[
@@ -58,6 +59,7 @@ def index(
         "workspace": workspace,
         "collection": collection,
         "model": model,
+        "precision": precision,
         "config": config,
     }
     flags |= {"captions_index": captions or None, "captions_model": captioner}

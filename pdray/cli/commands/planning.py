@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pdray.cli.options import AsJson, Captioner, Config, Model, Workspace
+from pdray.cli.options import AsJson, Captioner, Config, Model, Precision, Workspace
 
 
 def plan(
@@ -46,6 +46,7 @@ def plan(
     ] = None,
     workspace: Workspace = None,
     model: Model = None,
+    precision: Precision = None,
     config: Config = None,
     include: Annotated[
         list[str] | None,
@@ -65,7 +66,8 @@ def plan(
     from pdray.cli.planning import Asked, run_plan
 
     flags: dict[str, Any] = {"workspace": workspace, "model": model, "config": config}
-    flags |= {"captions_index": captions or None, "captions_model": captioner}
+    described = {"captions_index": captions or None, "captions_model": captioner}
+    flags |= {"precision": precision, **described}
     asked = Asked(
         tuple(include or ()), tuple(exclude or ()),
         gpus, gpu, gpu_rate, cpus, images, hourly, sample, seconds, most,

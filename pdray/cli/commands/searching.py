@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pdray.cli.options import AsJson, Collection, Config, Workspace
+from pdray.cli.options import AsJson, Collection, Config, Precision, Workspace
 
 
 def search(
@@ -24,6 +24,7 @@ def search(
         Path | None,
         typer.Option("--queries", metavar="FILE.jsonl", help='Many: {"text": ...} a line.'),
     ] = None,
+    precision: Precision = None,
     workspace: Workspace = None,
     collection: Collection = None,
     config: Config = None,
@@ -33,4 +34,5 @@ def search(
     from pdray.cli.searching import run_search
 
     flags = {"workspace": workspace, "collection": collection, "config": config}
+    flags |= {"precision": precision}
     run_search(flags, text, image, limit, sheet, queries, as_json)

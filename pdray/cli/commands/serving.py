@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pdray.cli.options import AsJson, Collection, Config, Workspace
+from pdray.cli.options import AsJson, Collection, Config, Precision, Workspace
 
 
 def serve(
@@ -15,6 +15,7 @@ def serve(
     port: Annotated[
         int | None, typer.Option("--port", "--serve-port", metavar="P", help="Port to answer at.")
     ] = None,
+    precision: Precision = None,
     workspace: Workspace = None,
     collection: Collection = None,
     config: Config = None,
@@ -24,4 +25,5 @@ def serve(
     from pdray.cli.serving import run_serve
 
     flags = {"workspace": workspace, "collection": collection, "config": config}
+    flags |= {"precision": precision}
     run_serve({**flags, "serve_host": host, "serve_port": port}, as_json)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pdray.cli.options import AsJson, Collection, Config, Workspace
+from pdray.cli.options import AsJson, Collection, Config, Precision, Workspace
 
 
 def switch(
@@ -18,6 +18,7 @@ def switch(
         bool,
         typer.Option("--allow-missing", help="Even where images can't be read for it any more."),
     ] = False,
+    precision: Precision = None,
     workspace: Workspace = None,
     collection: Collection = None,
     config: Config = None,
@@ -27,4 +28,5 @@ def switch(
     from pdray.cli.switching import run_switch
 
     flags = {"workspace": workspace, "collection": collection, "config": config}
+    flags |= {"precision": precision}
     run_switch(flags, model, rollback, allow_missing, as_json)
