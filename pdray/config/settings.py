@@ -248,7 +248,8 @@ class ServeSettings:
         Secret | None,
         About(
             SECRET,
-            "Redis that keeps answers for all replicas instead, redis://host:6379/0; never shown.",
+            "Redis that keeps answers for all replicas instead, and by which they tell each other "
+            "of events at once, redis://host:6379/0; never shown.",
             "none",
         ),
     ] = None

@@ -3,7 +3,8 @@
 A thread looks at the workspace as long as anybody listens. What it finds gets a number and its
 time, and the last few hundred are kept for those who come back: they name the last that they saw.
 Who comes from another replica is told again what happened since the time of that one, because all
-replicas look at the same workspace, and an event says how things are, not what to add. Who was away
+replicas look at the same workspace, and an event says how things are, not what to add. Where they
+share a Redis, the first that sees something has the others look at once (nudges.py). Who was away
 for longer than this one has looked and kept is told that there is a gap.
 """
 
@@ -26,6 +27,7 @@ from pdray.catalog import runs
 from pdray.errors import PdrayError
 from pdray.serve.engine import Engine
 from pdray.serve.launching import Launcher
+from pdray.serve.nudges import open_nudges
 from pdray.serve.run_shapes import RunDocument, run_document, unrecorded
 
 LOOK_SECONDS, REMOTE_LOOK_SECONDS = 1.0, 3.0
@@ -78,7 +80,10 @@ class Happenings:
         self._collections: dict[str, tuple[int, str]] | None = None
         self._listeners: set[_Listener] = set()
         self._turn = threading.Lock()
-        self._wake = threading.Event()
+        local = engine.catalog.store.filesystem()[0] is None
+        self._every = LOOK_SECONDS if local else REMOTE_LOOK_SECONDS
+        self._nudges = open_nudges(engine.settings)
+        self._wake, self._nudged = threading.Event(), False  # another replica saw something
         self._watching = False
 
     async def listen(self, after: str | None) -> AsyncIterator[Event]:
@@ -132,13 +137,31 @@ class Happenings:
         return [one.event for one in self._kept if one.at > since]
 
     def _watch(self) -> None:
-        local = self._engine.catalog.store.filesystem()[0] is None
-        while not self._wake.wait(LOOK_SECONDS if local else REMOTE_LOOK_SECONDS):
+        ended = threading.Event()
+        if self._nudges:
+            hear = (self._heard, ended)
+            threading.Thread(
+                target=self._nudges.hear, args=hear, name="nudges", daemon=True
+            ).start()
+        while True:
+            self._wake.wait(self._every)
+            self._wake.clear()
+            nudged, self._nudged = self._nudged, False
             with self._turn:
                 if not self._listeners:
                     self._watching = False
+                    ended.set()
                     return
+                before = self._number
                 self._look()
+                news = self._number > before
+            # Who was nudged tells nobody: the one that nudged told them all.
+            if news and self._nudges and not nudged:
+                self._nudges.tell()
+
+    def _heard(self, from_another: bool) -> None:
+        self._nudged |= from_another
+        self._wake.set()
 
     def _look(self) -> None:
         try:

@@ -1,8 +1,12 @@
 """A small served workspace, drawn once; each module of tests has a copy of it and a server. And
-certificates."""
+certificates, and a Redis."""
 
 import datetime
 import ipaddress
+import shutil
+import socket
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -74,3 +78,27 @@ def certificate(tmp_path: Path) -> Callable[[], tuple[Path, Path]]:
         return stem.with_suffix(".ca"), stem.with_suffix(".chain")
 
     return make
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Redis of the tests' own."""
+    program = shutil.which("redis-server")
+    assert program, "install redis-server (Debian: apt install redis-server)"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number = probe.getsockname()[1]
+    words = [program, "--port", str(number), "--bind", "127.0.0.1", "--save", ""]
+    with subprocess.Popen(
+        [*words, "--dir", str(tmp_path_factory.mktemp("redis"))], stdout=subprocess.DEVNULL
+    ) as process:
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", number)).close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline, "Redis didn't start"
+                assert process.poll() is None, "Redis ended"
+        yield f"redis://127.0.0.1:{number}/0"
+        process.terminate()

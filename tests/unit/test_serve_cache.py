@@ -1,12 +1,9 @@
 """The cache of answers: in memory and in a real Redis; and never an answer from before an edit."""
 
 import asyncio
-import shutil
 import socket
-import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -33,28 +30,6 @@ def port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-@pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Redis of this module's own."""
-    program = shutil.which("redis-server")
-    assert program, "install redis-server (Debian: apt install redis-server)"
-    number = port()
-    words = [program, "--port", str(number), "--bind", "127.0.0.1", "--save", ""]
-    with subprocess.Popen(
-        [*words, "--dir", str(tmp_path_factory.mktemp("redis"))], stdout=subprocess.DEVNULL
-    ) as process:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", number)).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline, "Redis didn't start"
-                assert process.poll() is None, "Redis ended"
-        yield f"redis://127.0.0.1:{number}/0"
-        process.terminate()
 
 
 @pytest.fixture(params=["memory", "redis"])

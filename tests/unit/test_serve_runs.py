@@ -3,7 +3,7 @@ little to do, so that only one starts Ray.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -133,9 +133,9 @@ def place(event: Any) -> int:
 
 
 @contextmanager
-def replica(made: Made, name: str) -> Iterator[TestClient]:
+def replica(made: Made, name: str, **settings_too: Any) -> Iterator[TestClient]:
     """One more server over the same workspace, with an index of its own."""
-    settings = settings_of(made, state_dir=str(made.workspace / name))
+    settings = settings_of(made, state_dir=str(made.workspace / name), **settings_too)
     with (
         Engine(settings, index_target(settings)) as engine,
         TestClient(build_app(engine), base_url="http://127.0.0.1") as client,
@@ -172,6 +172,27 @@ def test_another_replica_goes_on_where_one_left_off(
             assert [e["run"]["id"] for e in resumed if e["type"] == "run"][-1] == later
         with replica(made, "new") as new:  # it has not looked since then
             assert [event["type"] for event in after(new, last["id"])] == ["gap"]
+
+
+def test_what_one_replica_sees_the_others_see_at_once_through_redis(
+    made: Made, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = Catalog.open(str(made.workspace))
+    with ExitStack() as open_ones:
+
+        def listening(name: str, look_seconds: float) -> Any:
+            monkeypatch.setattr(happenings, "LOOK_SECONDS", look_seconds)
+            client = open_ones.enter_context(replica(made, name, serve_cache_url=redis_url))
+            line = open_ones.enter_context(client.websocket_connect(f"{WS}/events"))
+            assert line.receive_json()["type"] == "hello"
+            return line
+
+        asleep = listening("asleep", 3600.0)
+        listening("awake", 0.05)
+        run_id = runs.new_run_id()
+        runs.start(catalog, run_id, {"collection": "default", "sources": [], "model": "m"})
+        while (event := asleep.receive_json())["type"] != "run" or event["run"]["id"] != run_id:
+            pass
 
 
 @pytest.mark.parametrize(
