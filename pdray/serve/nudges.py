@@ -24,7 +24,10 @@ class Nudges:
 
     def __init__(self, url: str, workspace: str) -> None:
         self._redis = redis.Redis.from_url(
-            url, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE
+            url,
+            socket_timeout=_PATIENCE,
+            socket_connect_timeout=_PATIENCE,
+            health_check_interval=30,  # a line that nothing comes over may have been cut
         )
         self._channel = _PREFIX + hashlib.sha256(workspace.encode()).hexdigest()[:32]
         self._me = secrets.token_bytes(8)
