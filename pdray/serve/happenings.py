@@ -80,8 +80,6 @@ class Happenings:
         self._collections: dict[str, tuple[int, str]] | None = None
         self._listeners: set[_Listener] = set()
         self._turn = threading.Lock()
-        local = engine.catalog.store.filesystem()[0] is None
-        self._every = LOOK_SECONDS if local else REMOTE_LOOK_SECONDS
         self._nudges = open_nudges(engine.settings)
         self._wake, self._nudged = threading.Event(), False  # another replica saw something
         self._watching = False
@@ -137,6 +135,8 @@ class Happenings:
         return [one.event for one in self._kept if one.at > since]
 
     def _watch(self) -> None:
+        local = self._engine.catalog.store.filesystem()[0] is None
+        every = LOOK_SECONDS if local else REMOTE_LOOK_SECONDS
         ended = threading.Event()
         if self._nudges:
             hear = (self._heard, ended)
@@ -144,7 +144,7 @@ class Happenings:
                 target=self._nudges.hear, args=hear, name="nudges", daemon=True
             ).start()
         while True:
-            self._wake.wait(self._every)
+            self._wake.wait(every)
             self._wake.clear()
             nudged, self._nudged = self._nudged, False
             with self._turn:

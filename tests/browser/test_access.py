@@ -32,7 +32,10 @@ def look(request: pytest.FixtureRequest, page: Page, axe: str) -> Iterator[Look]
 
     def now() -> None:
         page.evaluate(f"() => {{ {axe}; }}")
-        seen = page.evaluate(f"() => axe.run(document, {json.dumps(asked)})")
+        for _ in range(2):  # a button that was let go of meanwhile is no fault: one that stays is
+            seen = page.evaluate(f"() => axe.run(document, {json.dumps(asked)})")
+            if not seen["violations"]:
+                break
         found.extend(
             f"{page.url} {one['id']}: {node['html'][:240]} {node.get('failureSummary', '')[:300]}"
             for one in seen["violations"]
