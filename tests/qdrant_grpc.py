@@ -68,6 +68,7 @@ class QdrantGrpc:
         if self.home.keys and not (may_write or (may_write is False and name in _READS)):
             context.abort(grpc.StatusCode.PERMISSION_DENIED, "Forbidden")
         fate = self.home.fate() if name == "UpdateBatch" else Fate.ANSWERED
+        assert fate in (Fate.ANSWERED, Fate.REFUSED, Fate.LOST), f"{fate} is of the REST half alone"
         if fate is Fate.REFUSED:
             context.abort(grpc.StatusCode.UNAVAILABLE, "overloaded")
         with warnings.catch_warnings():

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -82,6 +82,9 @@ def _is_server(value: object) -> bool:
     return isinstance(value, str) and re.fullmatch(r"https?://[^\s/@]+(/\S*)?", value) is not None
 
 
+_REDIS = re.compile(
+    r"rediss?://([^\s/@]*@)?(\[[0-9a-fA-F:]+\]|[^\s/@:\[\]]+)(:\d{1,5})?(/\d*)?(\?\S*)?|unix://\S+"
+)
 TEXT = Kind("text that is not empty", _is_text)
 SWITCH = Kind("true or false", lambda v: type(v) is bool, lambda text: _SWITCH[text.lower()])
 SECONDS = Kind(
@@ -92,7 +95,13 @@ SECONDS = Kind(
 )
 PATH = Kind("a path", _is_text, make=_absolute)
 PLACE = Kind("a folder or a URL", _is_text, make=_place)
+PRECISION = choice("auto", "fp32", "bf16", "fp16", "int8", "nf4")
 SECRET = Kind("text that is not empty", _is_text, make=lambda v, _: Secret(v.strip()), secret=True)
+REDIS = replace(
+    SECRET,
+    words="a URL like redis://host:6379/0",
+    accepts=lambda v: isinstance(v, str) and _REDIS.fullmatch(v.strip()) is not None,
+)
 
 # What was given may hold a password, so it is not shown; a key has its own setting.
 SERVER = Kind("a URL like https://host:6333 without user and password", _is_server, secret=True)

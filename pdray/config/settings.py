@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pdray.config.kinds import (
     PATH,
     PLACE,
+    PRECISION,
+    REDIS,
     SECONDS,
     SECRET,
     SERVER,
@@ -196,7 +198,7 @@ class CaptionSettings:
     precision: Annotated[
         str | None,
         About(
-            choice("auto", "fp32", "bf16", "fp16", "int8", "nf4"),
+            PRECISION,
             "Number format of the captioner's weights.",
             "as precision says",
         ),
@@ -247,7 +249,7 @@ class ServeSettings:
     cache_url: Annotated[
         Secret | None,
         About(
-            SECRET,
+            REDIS,
             "Redis that keeps answers for all replicas instead, and by which they tell each other "
             "of events at once, redis://host:6379/0; never shown.",
             "none",
@@ -294,7 +296,7 @@ class Settings:
     precision: Annotated[
         str,
         About(
-            choice("auto", "fp32", "bf16", "fp16", "int8", "nf4"),
+            PRECISION,
             "Number format of the model's weights; nf4 saves memory, not time.",
         ),
     ] = "auto"

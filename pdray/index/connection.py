@@ -107,7 +107,8 @@ def connect(target: IndexTarget, retry: Retry | None = None) -> Connection:
             check_compatibility=False,  # a request of its own, outside our retry
             **by_grpc,
         )
-    return Connection(client, target.place, retry or Retry(target.attempts))
+    by = f" (gRPC, port {target.grpc_port})" if by_grpc else ""
+    return Connection(client, target.place + by, retry or Retry(target.attempts))
 
 
 def _by_grpc(target: IndexTarget, port: int, encrypted: bool) -> dict[str, Any]:

@@ -22,28 +22,23 @@ Look = Callable[[], None]
 
 
 @pytest.fixture(params=["light", "dark"])
-def look(request: pytest.FixtureRequest, page: Page, axe: str) -> Iterator[Look]:
-    """Has axe look at what the page shows now; what it found wrong fails the test at its end."""
+def look(request: pytest.FixtureRequest, page: Page, axe: str) -> Look:
+    """Has axe look at what the page shows now, and asserts that it finds nothing wrong."""
     page.set_default_timeout(10_000)
     page.emulate_media(color_scheme=request.param, reduced_motion="reduce")
     # Colours differ between the two, all else is the same.
     asked = {"runOnly": RULES if request.param == "light" else ["color-contrast"]}
-    found: list[str] = []
 
     def now() -> None:
         page.evaluate(f"() => {{ {axe}; }}")
-        for _ in range(2):  # a button that was let go of meanwhile is no fault: one that stays is
-            seen = page.evaluate(f"() => axe.run(document, {json.dumps(asked)})")
-            if not seen["violations"]:
-                break
-        found.extend(
+        seen = page.evaluate(f"() => axe.run(document, {json.dumps(asked)})")
+        assert not seen["violations"], "\n".join(
             f"{page.url} {one['id']}: {node['html'][:240]} {node.get('failureSummary', '')[:300]}"
             for one in seen["violations"]
             for node in one["nodes"]
         )
 
-    yield now
-    assert not found, "\n".join(dict.fromkeys(found))
+    return now
 
 
 @pytest.fixture(scope="package")

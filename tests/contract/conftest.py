@@ -18,6 +18,7 @@ from tests.contract.doors import Door
         pytest.param(doors.over_http, id="http"),
         pytest.param(doors.over_grpc, id="grpc"),
         pytest.param(doors.on_a_server, id="server", marks=pytest.mark.server),
+        pytest.param(doors.on_a_server_by_grpc, id="server-grpc", marks=pytest.mark.server),
     ]
 )
 def door(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Door]:

@@ -1,7 +1,7 @@
 """The ways to an index: the embedded one, here and in another process, and the server's.
 
 The server's class runs against the client's in-memory mode, directly and through REST and gRPC, and
-against a real server where PDRAY_TEST_QDRANT_URL names one (`-m server`).
+against a real server, by both, where PDRAY_TEST_QDRANT_URL names one (`-m server`).
 """
 
 import os
@@ -102,12 +102,20 @@ def over_grpc(folder: Path) -> Iterator[Door]:
         assert not home.asked  # nothing went by REST
 
 
+def on_a_server_by_grpc(folder: Path) -> AbstractContextManager[Door]:
+    port = os.environ.get("PDRAY_TEST_QDRANT_GRPC_PORT")
+    if not port:
+        pytest.skip("PDRAY_TEST_QDRANT_GRPC_PORT names no port")
+    return on_a_server(folder, int(port))
+
+
 @contextmanager
-def on_a_server(folder: Path) -> Iterator[Door]:
+def on_a_server(folder: Path, grpc_port: int | None = None) -> Iterator[Door]:
     url = os.environ.get("PDRAY_TEST_QDRANT_URL")
     if not url:
         pytest.skip("PDRAY_TEST_QDRANT_URL names no server")
     target = IndexTarget(
+        grpc_port=grpc_port,
         state_dir=folder,
         workspace=str(folder / "workspace"),
         url=url,

@@ -1,4 +1,6 @@
-"""One body over both stores: a folder, and an object store (fsspec's in-memory one)."""
+"""One body over both stores: a folder, and an object store: fsspec's in-memory one, and S3 on the
+server that PDRAY_TEST_S3_ENDPOINT names (`-m server`), with the usual environment's keys.
+"""
 
 import errno
 import os
@@ -8,6 +10,7 @@ import time
 import uuid
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 
@@ -19,12 +22,27 @@ from pdray.records import ImageRecord, content_id
 from tests.handmade import SPEC
 
 
-@pytest.fixture(params=["folder", "odd folder", "memory"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture(
+    params=["folder", "odd folder", "memory", pytest.param("s3", marks=pytest.mark.server)]
+)
+def url(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "s3":
+        return f"s3://{bucket(monkeypatch)}/deep/er"
     if request.param == "memory":
         return f"memory://{uuid.uuid4().hex}/deep/er"
     name = "plain" if request.param == "folder" else "ä b%20c #1?d"
     return str(tmp_path / name)
+
+
+def bucket(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A new one on the server that the environment names."""
+    endpoint = os.environ.get("PDRAY_TEST_S3_ENDPOINT")
+    if not endpoint:
+        pytest.skip("PDRAY_TEST_S3_ENDPOINT names no server")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    name = f"test-{uuid.uuid4().hex}"
+    fsspec.filesystem("s3", endpoint_url=endpoint).mkdir(name)
+    return name
 
 
 @pytest.fixture

@@ -250,3 +250,19 @@ def test_every_secret_may_lie_in_a_file_that_the_environment_names(cwd: Path) ->
         load(environ={"PDRAY_SERVE_READ_KEY_FILE": "none"}, cwd=cwd)
     with pytest.raises(UsageError, match="PDRAY_WORKSPACE_FILE is no setting"):
         load(environ={"PDRAY_WORKSPACE_FILE": "secret"}, cwd=cwd)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://h", "rediss://:pass%40word@[::1]:6380/2?protocol=3", "unix:///run/redis.sock"]
+)
+def test_a_redis_is_named_by_its_url(url: str, tmp_path: Path) -> None:
+    settings = load({}, environ={"PDRAY_SERVE_CACHE_URL": url}, cwd=tmp_path)
+    assert settings.serve.cache_url is not None
+    assert settings.serve.cache_url.reveal() == url
+
+
+@pytest.mark.parametrize("url", ["hidden", "redis://hidden:port/0", "http://hidden", "redis://"])
+def test_what_is_no_redis_is_refused_without_being_shown(url: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a URL like redis://host:6379/0") as refused:
+        load({}, environ={"PDRAY_SERVE_CACHE_URL": url}, cwd=tmp_path)
+    assert "hidden" not in str(refused.value)

@@ -1,6 +1,7 @@
 """The cache of answers: in memory and in a real Redis; and never an answer from before an edit."""
 
 import asyncio
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -32,10 +33,15 @@ def port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", pytest.param("service", marks=pytest.mark.server)])
 def make_cache(request: pytest.FixtureRequest) -> Callable[[], Cache]:
     if request.param == "memory":
         return lambda: MemoryCache(10_000)
+    if request.param == "service":
+        service = os.environ.get("PDRAY_TEST_REDIS_URL")
+        if not service:
+            pytest.skip("PDRAY_TEST_REDIS_URL names no server")
+        return lambda: RedisCache(service)
     url = request.getfixturevalue("redis_url")
     return lambda: RedisCache(url)
 

@@ -25,5 +25,5 @@ def caption(
     from pdray.cli.captioning import run_caption
 
     flags = {"workspace": workspace, "collection": collection, "config": config}
-    flags |= {"precision": precision}
-    run_caption({**flags, "captions_model": captioner, "captions_beams": beams}, as_json)
+    own = {"captions_model": captioner, "captions_beams": beams, "precision": precision}
+    run_caption({**flags, **own}, as_json)

@@ -65,9 +65,13 @@ def plan(
     """Run a sample here; say how long all of it takes, on how much disk, and what sets the pace."""
     from pdray.cli.planning import Asked, run_plan
 
-    flags: dict[str, Any] = {"workspace": workspace, "model": model, "config": config}
-    described = {"captions_index": captions or None, "captions_model": captioner}
-    flags |= {"precision": precision, **described}
+    flags: dict[str, Any] = {
+        "workspace": workspace,
+        "model": model,
+        "precision": precision,
+        "config": config,
+    }
+    flags |= {"captions_index": captions or None, "captions_model": captioner}
     asked = Asked(
         tuple(include or ()), tuple(exclude or ()),
         gpus, gpu, gpu_rate, cpus, images, hourly, sample, seconds, most,

@@ -34,5 +34,4 @@ def search(
     from pdray.cli.searching import run_search
 
     flags = {"workspace": workspace, "collection": collection, "config": config}
-    flags |= {"precision": precision}
-    run_search(flags, text, image, limit, sheet, queries, as_json)
+    run_search({**flags, "precision": precision}, text, image, limit, sheet, queries, as_json)

@@ -25,5 +25,5 @@ def serve(
     from pdray.cli.serving import run_serve
 
     flags = {"workspace": workspace, "collection": collection, "config": config}
-    flags |= {"precision": precision}
-    run_serve({**flags, "serve_host": host, "serve_port": port}, as_json)
+    own = {"serve_host": host, "serve_port": port, "precision": precision}
+    run_serve({**flags, **own}, as_json)

@@ -28,5 +28,4 @@ def switch(
     from pdray.cli.switching import run_switch
 
     flags = {"workspace": workspace, "collection": collection, "config": config}
-    flags |= {"precision": precision}
-    run_switch(flags, model, rollback, allow_missing, as_json)
+    run_switch({**flags, "precision": precision}, model, rollback, allow_missing, as_json)
