@@ -18,13 +18,9 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import islice
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-
-import numpy as np
-from PIL import Image, ImageFilter
 
 from pdray.catalog import attempts
 from pdray.catalog.catalog import Catalog
@@ -36,6 +32,7 @@ from pdray.models.plain_loop import images_per_second
 from pdray.models.resolve import resolve
 from pdray.records import ImageRef
 from pdray.samples.collection import write_collection
+from pdray.samples.photos import photo
 from pdray.sources.opening import open_source
 
 _DISTINCT = 50  # pictures drawn; the rest are copies that differ in a comment
@@ -81,7 +78,7 @@ def photos(folder: Path, count: int, size: tuple[int, int], target: int) -> Path
     """`count` JPEGs of a size and of about `target` bytes, as busy as photos are."""
     if len(list(folder.glob("*.jpg"))) == count:  # of an earlier run: drawing takes minutes
         return folder
-    pictures = [_photo(seed, size, target) for seed in range(min(_DISTINCT, count))]
+    pictures = [photo(seed, size, target) for seed in range(min(_DISTINCT, count))]
     return _copies(folder, pictures, count)
 
 
@@ -97,30 +94,6 @@ def _copies(folder: Path, pictures: Sequence[bytes], count: int) -> Path:
     for surplus in sorted(folder.glob("*.jpg"))[count:]:
         surplus.unlink()
     return folder
-
-
-def _photo(seed: int, size: tuple[int, int], target: int) -> bytes:
-    """Noise of several scales under a gradient: the spectrum of photos falls with frequency."""
-    rng = np.random.default_rng(seed)
-    width, height = size
-    total = np.zeros((height, width, 3), np.float32)
-    for scale in (4, 8, 16, 64, 256):
-        small = rng.normal(0, 12 * scale**0.35, (height // scale + 2, width // scale + 2, 3))
-        layer = Image.fromarray(np.clip(small + 128, 0, 255).astype(np.uint8))
-        total += np.asarray(layer.resize(size, Image.Resampling.BICUBIC), np.float32) - 128
-    picture = Image.fromarray(np.clip(total + 118, 0, 255).astype(np.uint8))
-    picture = picture.filter(ImageFilter.GaussianBlur(0.6))
-    low, high = 30, 95
-    while high - low > 2:
-        quality = (low + high) // 2
-        low, high = (low, quality) if len(_jpeg(picture, quality)) > target else (quality, high)
-    return _jpeg(picture, low)
-
-
-def _jpeg(picture: Image.Image, quality: int) -> bytes:
-    sink = BytesIO()
-    picture.save(sink, "JPEG", quality=quality)
-    return sink.getvalue()
 
 
 def plain(folder: Path, model: str, count: int, workspace: Path, precision: str = "auto") -> Rates:

@@ -36,8 +36,7 @@ class DualEncoder:
     `device` is "auto", "cpu" or torch's name of a GPU; `precision` "auto", "fp32", "bf16", "fp16",
     "int8" (on CPUs of the image tower alone) or "nf4"; `threads` sets torch's CPU threads for the
     process. `towers` loads one side only: the other's weights are neither read nor held. `compile`
-    uses torch.compile for images, on GPUs; on CPUs the image tower is our own anyway
-    (image_tower.py).
+    uses torch.compile for images, on GPUs.
     Raises ModelUnavailable where the spec's files are missing, changed or damaged.
     """
 
@@ -63,12 +62,13 @@ class DualEncoder:
         self._images: Callable[[torch.Tensor], torch.Tensor] = self._through_transformers
         self._text: PackedText | None = None
         rest: set[Towers] = {"image", "text"} if towers == "both" else {towers}
-        if self.device.type == "cpu" and not self.precision.by_library:
+        if not self.precision.by_library:
             with torch.inference_mode():
                 if "image" in rest:
-                    self._images = ImageTower(folder, spec, self.precision)
+                    tower = ImageTower(folder, spec, self.precision, self.device)
+                    self._images = tower.__call__
                     rest.remove("image")
-                if "text" in rest:
+                if "text" in rest and self.device.type == "cpu":
                     self._text = packed_text(folder, spec, self.precision.dtype)
                     rest -= {"text"} if self._text else set()
             _trim()
@@ -85,7 +85,7 @@ class DualEncoder:
         self._adaptive = Adaptive(torch.get_num_threads())
         if compile:
             # Twice at most: for the first batch size, then for any.
-            self._images = torch.compile(self._through_transformers)
+            self._images = torch.compile(self._images)
         # What memory is known to take, so that no batch fails twice.
         self._image_limit = _ANY
         self._text_limit = _ANY
@@ -172,7 +172,14 @@ class DualEncoder:
     def _encode_batch(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
         # torch warns of numpy's read-only arrays, which Arrow and Ray hand out: those are copied.
         uploaded = torch.from_numpy(np.require(pixels, requirements=["C", "W"])).to(self.device)
-        return self._images(uploaded)
+        return self.features(uploaded)
+
+    def features(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Features (n, dim) float32, not normalised, of pixels (n, height, width, 3) uint8, both on
+        the device.
+        """
+        with torch.inference_mode():
+            return self._images(pixels)
 
     def _through_transformers(self, pixels: torch.Tensor) -> torch.Tensor:
         # A view, not a copy: (n, h, w, 3) uint8 is channels-last memory of (n, 3, h, w).

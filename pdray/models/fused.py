@@ -1,4 +1,4 @@
-"""Transformer layers on CPUs, in the arithmetic of the published models and fewer, larger steps.
+"""Transformer layers in the arithmetic of the published models and fewer, larger steps.
 
 What transformers does in 13 operations a layer is done in 8: one product for queries, keys and
 values; attention over views of its result, without copies; the scale of the scores, the gain of
@@ -112,7 +112,8 @@ class Block:
 def prepare(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> Product:
     """The product in `dtype`."""
     weight, bias = weight.to(dtype), bias.to(dtype)
-    if dtype != torch.bfloat16 or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    packs = weight.is_cpu and dtype == torch.bfloat16
+    if not packs or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return lambda x: linear(x, weight, bias)
     packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), None)
     apply = torch.ops.mkldnn._linear_pointwise

@@ -1,4 +1,4 @@
-"""Image towers of the CLIP families on CPUs, from their files to what computes.
+"""Image towers of the CLIP families, from their files to what computes.
 
 By hand instead of through transformers: each worker of a run is spared 100 MB and seconds of
 importing it, never holds the tower in fp32 as a whole, and the last layer computes what is looked
@@ -58,7 +58,7 @@ class Shape:
         if config["hidden_act"] not in ACTIVATIONS or config["num_channels"] != 3:
             raise ModelUnavailable(
                 f"The image tower in {folder} has the activation {config['hidden_act']} over "
-                f"{config['num_channels']} channels, which pdray doesn't compute on CPUs: use one "
+                f"{config['num_channels']} channels, which pdray doesn't compute: use one "
                 f"of {', '.join(ACTIVATIONS)} over 3."
             )
         patch = int(config["patch_size"])
@@ -77,11 +77,18 @@ class Shape:
 
 class ImageTower:
     """Pixels (n, h, w, 3) uint8, as the model's preprocessing makes them, to features (n, dim) in
-    fp32, not normalised. Raises ModelUnavailable where files and config don't belong together.
+    fp32, not normalised, all on `device`. Raises ModelUnavailable where files and config don't
+    belong together.
     """
 
-    def __init__(self, folder: Path, spec: ModelSpec, precision: Choice) -> None:
-        shape, weights = Shape.of(folder, spec), Weights(folder)
+    def __init__(
+        self,
+        folder: Path,
+        spec: ModelSpec,
+        precision: Choice,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        shape, weights = Shape.of(folder, spec), Weights(folder, device)
         self._dtype = precision.dtype
         siglip = spec.model_type == "siglip"
         self._embed(weights, shape, spec, siglip)

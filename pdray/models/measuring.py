@@ -21,7 +21,8 @@ _SECONDS = 2.0  # of encoding, at least, for a rate
 @dataclass(frozen=True, slots=True)
 class Measured:
     """Bytes and seconds of one model in one number format. `peak` is of the process on a CPU, less
-    what it held before the model, and torch's own count on a GPU. `rate` is images a second,
+    what it held before the model, and torch's own count on a GPU; `held` is what it holds once it
+    is loaded, counted alike. `rate` is images a second,
     forward pass alone; `vectors` (n, dim) those of the images, in order.
     """
 
@@ -29,6 +30,7 @@ class Measured:
     device: str
     load_seconds: float
     peak: int
+    held: int
     rate: float
     vectors: NDArray[np.float32]
 
@@ -59,10 +61,13 @@ def _measure(
     import torch
 
     from pdray.models.encoder import DualEncoder
+    from pdray.models.precision import choose_device
 
-    before, began = _peak(), time.perf_counter()
+    where = choose_device(device)
+    before, held_before, began = _peak(), _held(where), time.perf_counter()
     encoder = DualEncoder(spec, device=device, precision=precision, threads=threads, towers="image")
     loaded = time.perf_counter() - began
+    held = _held(where) - held_before
     encoder.warm_up()
     vectors = encoder.encode_pixels(pixels, batch)
     peak = _peak() - before
@@ -73,8 +78,7 @@ def _measure(
         encoder.encode_pixels(pixels, batch)
         done += len(pixels)
     rate = done / (time.perf_counter() - began)
-    where = str(encoder.device)
-    return Measured(encoder.precision.precision, where, loaded, peak, rate, vectors)
+    return Measured(encoder.precision.precision, where, loaded, peak, held, rate, vectors)
 
 
 def _peak() -> int:
@@ -85,6 +89,15 @@ def _peak() -> int:
         if found:
             return int(found[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _held(device: str) -> int:
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.memory_allocated(device)
+    status = Path("/proc/self/statm")
+    return int(status.read_text().split()[1]) * resource.getpagesize() if status.exists() else 0
 
 
 def agreement(one: NDArray[np.float32], other: NDArray[np.float32]) -> tuple[float, float]:

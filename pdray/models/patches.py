@@ -28,7 +28,7 @@ class Patches:
         dtype: torch.dtype,
     ) -> None:
         self._side, self._dtype = weight.shape[-1], dtype
-        means, deviations = torch.tensor(tuple(mean)), torch.tensor(tuple(std))
+        means, deviations = (weight.new_tensor(tuple(values)) for values in (mean, std))
         shift = (weight * ((_MIDDLE / 255 - means) / deviations).view(1, 3, 1, 1)).sum((1, 2, 3))
         self._bias = (shift if bias is None else shift + bias).to(dtype)
         scaled = (weight / (255 * deviations).view(1, 3, 1, 1)).permute(0, 2, 3, 1)

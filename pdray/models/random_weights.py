@@ -1,4 +1,4 @@
-"""Writes full-size CLIP models with random weights: right in shape and cost, for benchmarks."""
+"""Writes full-size models with random weights: right in shape and cost, for benchmarks."""
 
 import json
 import math
@@ -49,19 +49,68 @@ def write_random_clip(folder: Path, *, seed: int = 0, architecture: str = "ViT-B
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = _byte_tokenizer()
     config = _config(shape, tokenizer, 600 if architecture.startswith("tiny") else 49408)
-    config.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    save_file(_weights(config, seed), folder / "model.safetensors", metadata={"format": "pt"})
-    (folder / "preprocessor_config.json").write_text(
-        json.dumps(
-            {
-                "image_processor_type": "CLIPImageProcessor",
-                "size": {"shortest_edge": shape.image},
-                "crop_size": {"height": shape.image, "width": shape.image},
-            }
-        )
-    )
+    drawn = _drawn(transformers.CLIPModel, config, seed)
+    crop = {"height": shape.image, "width": shape.image}
+    edge = {"shortest_edge": shape.image}
+    _write(folder, config, drawn, "CLIPImageProcessor", edge, crop_size=crop)
     return folder
+
+
+def write_random_so400m(folder: Path, *, seed: int = 0) -> Path:
+    """Writes the image tower of SigLIP 2 So400m (224 pixels in patches of 14) with random weights
+    in half precision, no text tower and no tokenizer, and returns the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    width = {"hidden_size": 1152, "intermediate_size": 4304, "num_attention_heads": 16}
+    config = transformers.SiglipConfig(
+        text_config=width | {"num_hidden_layers": 1, "vocab_size": 100},
+        vision_config=width | {"num_hidden_layers": 27, "image_size": 224, "patch_size": 14},
+    )
+    drawn = _drawn(transformers.SiglipModel, config, seed, "vision_model.")
+    half = {name: tensor.to(torch.float16) for name, tensor in drawn.items()}
+    _write(folder, config, half, "SiglipImageProcessor", {"height": 224, "width": 224})
+    return folder
+
+
+def write_random_blip(folder: Path, *, seed: int = 0) -> Path:
+    """Writes a captioner of BLIP base's size with random weights: it never ends by itself.
+
+    The vocabulary is as large as BERT's and its words are numbers. Returns the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", "[ENC]"]
+    words = special + [f"w{number}" for number in range(30524 - len(special))]
+    numbers = {word: number for number, word in enumerate(words)}
+    config = transformers.BlipConfig(
+        text_config={
+            "num_attention_heads": 12,
+            "vocab_size": len(words),
+            "pad_token_id": numbers["[PAD]"],
+            "sep_token_id": numbers["[SEP]"],
+            "bos_token_id": numbers["[DEC]"],
+            "eos_token_id": numbers["[SEP]"],
+        },
+        vision_config={"image_size": 384, "patch_size": 16},
+    )
+    drawn = _drawn(transformers.BlipForConditionalGeneration, config, seed)
+    transformers.BertTokenizer(vocab=numbers).save_pretrained(folder)
+    _write(folder, config, drawn, "BlipImageProcessor", {"height": 384, "width": 384})
+    return folder
+
+
+def _write(
+    folder: Path,
+    config: Any,
+    weights: dict[str, torch.Tensor],
+    processor: str,
+    size: dict[str, int],
+    **more: object,
+) -> None:
+    config.save_pretrained(folder)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    described = {"image_processor_type": processor, "size": size, **more}
+    (folder / "preprocessor_config.json").write_text(json.dumps(described))
 
 
 def _byte_tokenizer() -> Any:
@@ -94,13 +143,14 @@ def _config(shape: _Architecture, tokenizer: Any, vocabulary: int) -> Any:
     )
 
 
-def _weights(config: Any, seed: int) -> dict[str, torch.Tensor]:
+def _drawn(kind: Any, config: Any, seed: int, prefix: str = "") -> dict[str, torch.Tensor]:
     # Names and shapes come from a model without memory; transformers' own initialisation takes
     # many times as long as drawing the numbers.
     with torch.device("meta"):
-        blank = transformers.CLIPModel(config)
+        blank = kind(config)
     generator = torch.Generator().manual_seed(seed)
-    return {name: _draw(name, tensor, generator) for name, tensor in blank.state_dict().items()}
+    wanted = {k: tensor for k, tensor in blank.state_dict().items() if k.startswith(prefix)}
+    return {name: _draw(name, tensor, generator) for name, tensor in wanted.items()}
 
 
 def _draw(name: str, like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -109,7 +159,7 @@ def _draw(name: str, like: torch.Tensor, generator: torch.Generator) -> torch.Te
         return torch.tensor(math.log(100.0))
     if name.endswith("bias"):
         return torch.zeros(like.shape)
-    if "norm" in name or "layrnorm" in name:
+    if "norm" in name.lower():
         return torch.ones(like.shape)
     inputs = math.prod(like.shape[1:]) if like.ndim > 1 else like.shape[0]
     return torch.randn(like.shape, generator=generator).mul_(inputs**-0.5)

@@ -15,11 +15,11 @@ from pdray.models import layout
 
 class Weights:
     """Reads float32 copies. What lies between two readings is held by nobody: mapped files count
-    as memory of the process for as long as they are open.
+    as memory of the process for as long as they are open. The copies are on `device`.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, device: torch.device | str = "cpu") -> None:
+        self._folder, self._device = folder, device
 
     def read(self, shapes: Mapping[str, tuple[int, ...]], prefix: str = "") -> dict[str, Tensor]:
         """Tensors by name without the prefix; ModelUnavailable where one is missing, of another
@@ -59,16 +59,15 @@ class Weights:
         try:
             if path.suffix == ".bin":
                 stored = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-                return {name: _copy(stored[name]) for name in names if name in stored}
+                return {name: self._copy(stored[name]) for name in names if name in stored}
             with safe_open(path, framework="pt") as file:
                 there = set(file.keys())
-                return {name: _copy(file.get_tensor(name)) for name in names if name in there}
+                return {name: self._copy(file.get_tensor(name)) for name in names if name in there}
         # safetensors' own error is a plain Exception, and a damaged pickle raises what it likes.
         except Exception as error:
             raise ModelUnavailable(
                 f"The model file {path} can't be read ({error}): fetch it again."
             ) from error
 
-
-def _copy(tensor: Tensor) -> Tensor:
-    return tensor.to(torch.float32, copy=True)
+    def _copy(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self._device, torch.float32, copy=True)
