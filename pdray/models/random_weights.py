@@ -59,12 +59,14 @@ def write_random_clip(folder: Path, *, seed: int = 0, architecture: str = "ViT-B
 
 def write_random_so400m(folder: Path, *, seed: int = 0) -> Path:
     """Writes the image tower of SigLIP 2 So400m (224 pixels in patches of 14) with random weights
-    in half precision, no text tower and no tokenizer, and returns the folder.
+    in half precision, with a tokenizer but no text tower, and returns the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = _byte_tokenizer()
+    tokenizer.save_pretrained(folder)
     width = {"hidden_size": 1152, "intermediate_size": 4304, "num_attention_heads": 16}
     config = transformers.SiglipConfig(
-        text_config=width | {"num_hidden_layers": 1, "vocab_size": 100},
+        text_config=width | {"num_hidden_layers": 1, "vocab_size": 600} | _ends(tokenizer),
         vision_config=width | {"num_hidden_layers": 27, "image_size": 224, "patch_size": 14},
     )
     drawn = _drawn(transformers.SiglipModel, config, seed, "vision_model.")
@@ -132,15 +134,14 @@ def _config(shape: _Architecture, tokenizer: Any, vocabulary: int) -> Any:
 
     return transformers.CLIPConfig(
         projection_dim=shape.dim,
-        text_config=tower(shape.text)
-        | {
-            "vocab_size": vocabulary,
-            "bos_token_id": tokenizer.bos_token_id,
-            "eos_token_id": tokenizer.eos_token_id,
-            "pad_token_id": tokenizer.pad_token_id,
-        },
+        text_config=tower(shape.text) | {"vocab_size": vocabulary} | _ends(tokenizer),
         vision_config=tower(shape.vision) | {"image_size": shape.image, "patch_size": shape.patch},
     )
+
+
+def _ends(tokenizer: Any) -> dict[str, int]:
+    names = ("bos_token_id", "eos_token_id", "pad_token_id")
+    return {name: getattr(tokenizer, name) for name in names}
 
 
 def _drawn(kind: Any, config: Any, seed: int, prefix: str = "") -> dict[str, torch.Tensor]:

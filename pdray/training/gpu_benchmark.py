@@ -16,7 +16,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,8 @@ def decoding(device: str, spec: ModelSpec, seconds: float) -> dict[str, float]:
         counts = [pool.submit(_decode_for, jpegs, rule, seconds) for _ in range(cores)]
         found[f"{cores} cores"] = sum(count.result() for count in counts)
     if device != "cpu" and (once := _by_nvjpeg(jpegs, rule, device)):
-        found["nvJPEG"] = len(jpegs) * _rate(once, device, seconds, of=1)
+        with suppress(RuntimeError):  # torchvision without nvJPEG
+            found["nvJPEG"] = len(jpegs) * _rate(once, device, seconds, of=1)
     return found
 
 
