@@ -36,4 +36,4 @@ if __name__ == "__main__":
         if said.save:
             gpu_benchmark.save(found, said.save)
     except PdrayError as error:
-        sys.exit(f"{error}")
+        sys.exit(f"pdray: {error}")

@@ -61,6 +61,7 @@ def run(
     UsageError for a model or device that isn't there.
     """
     device = choose_device(device)
+    folders = {name: _written(work, name) for name in models}
     kind = torch.device(device).type
     found: dict[str, Any] = {"machine": _machine(device), "batch": batch}
     say(f"{found['machine']['device']}, {found['machine']['cores']} cores of the CPU")
@@ -69,7 +70,7 @@ def run(
     found["forward"] = []
     for name in models:
         for compiled in (False, True) if kind == "cuda" else (False,):
-            one = _forward(_written(work, name), device, batch, seconds, compiled)
+            one = _forward(folders[name], device, batch, seconds, compiled)
             one = {"model": name, **one, "share": one["operations"] / found["ceiling"]}
             found["forward"].append(one)
             say(
@@ -77,7 +78,7 @@ def run(
                 f"{100 * one['share']:.0f}% of the ceiling, {one['encode']:.0f} from the host, "
                 f"ready in {one['ready']:.1f} s"
             )
-    found["decode"] = decoding(device, resolve(str(_written(work, models[0]))), seconds)
+    found["decode"] = decoding(device, resolve(str(folders[models[0]])), seconds)
     for way, rate in found["decode"].items():
         say(f"decode 1024x768, {way}: {rate:.0f} images/s")
     if captioner:
@@ -136,7 +137,10 @@ def _by_nvjpeg(
     jpegs: list[bytes], rule: Preprocessing, device: str
 ) -> Callable[[], torch.Tensor] | None:
     try:
-        from torchvision.io import ImageReadMode, decode_jpeg
+        from torchvision.io import (  # type: ignore[import-not-found,unused-ignore]
+            ImageReadMode,
+            decode_jpeg,
+        )
     except ImportError:
         return None
     read = [torch.frombuffer(bytearray(jpeg), dtype=torch.uint8) for jpeg in jpegs]

@@ -68,7 +68,7 @@ def test_the_built_in_model_finds_its_scenes() -> None:
     some = list(islice(scenes(5), 200))
     encoder = _encoder("builtin", "cuda", "auto")
     rule = encoder.spec.preprocessing
-    pixels = np.stack([np.asarray(render(one, rule.edge)) for one in some])
+    pixels = np.stack([np.asarray(render(one, (rule.width, rule.height))) for one in some])
     texts = encoder.encode_texts([simple_caption(scene) for scene in some])
     nearest = (texts @ encoder.encode_pixels(pixels).T).argmax(axis=1)
     assert (nearest == np.arange(len(some))).mean() > 0.7
@@ -77,7 +77,9 @@ def test_the_built_in_model_finds_its_scenes() -> None:
 def test_captions_are_those_of_the_cpu() -> None:
     spec = resolve_captioner("builtin")
     rule = spec.preprocessing
-    pixels = np.stack([np.asarray(render(one, rule.edge)) for one in islice(scenes(6), 40)])
+    pixels = np.stack(
+        [np.asarray(render(one, (rule.width, rule.height))) for one in islice(scenes(6), 40)]
+    )
     there, here = (
         build_captioner(spec, device=device, precision="fp32").caption(pixels)
         for device in ("cuda", "cpu")
