@@ -21,10 +21,10 @@ if __name__ == "__main__":
     parser.add_argument("--device", default="auto")
     parser.add_argument("--batch", type=int, default=256, help="Images that pass together.")
     parser.add_argument("--seconds", type=float, default=2.0, help="For each figure.")
-    parser.add_argument("--save", type=Path, help="Keep the figures, as JSON.")
+    parser.add_argument("--save", type=Path, help="Keep the figures, as JSON, after each part.")
     said = parser.parse_args()
     try:
-        found = gpu_benchmark.run(
+        gpu_benchmark.run(
             said.out,
             models=said.models.split(","),
             quantised=said.quantised or None,
@@ -32,8 +32,7 @@ if __name__ == "__main__":
             device=said.device,
             batch=said.batch,
             seconds=said.seconds,
+            saved=said.save,
         )
-        if said.save:
-            gpu_benchmark.save(found, said.save)
     except PdrayError as error:
         sys.exit(f"pdray: {error}")

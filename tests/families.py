@@ -12,6 +12,7 @@ from pdray.models.random_weights import write_random_clip
 from pdray.models.resolve import resolve
 
 SIDE = 32
+TEXTS = ["a red circle", "", "two blue dogs under a very large green tree " * 5, "猫 and dog"]
 _TOWER = {
     "hidden_size": 32,
     "intermediate_size": 48,

@@ -29,7 +29,7 @@ class _Architecture(NamedTuple):
     dim: int
 
 
-_ARCHITECTURES = {
+ARCHITECTURES = {
     "ViT-B/32": _Architecture(_Shape(768, 12, 12), _Shape(512, 12, 8), 224, 32, 512),
     "ViT-B/16": _Architecture(_Shape(768, 12, 12), _Shape(512, 12, 8), 224, 16, 512),
     "ViT-L/14": _Architecture(_Shape(1024, 24, 16), _Shape(768, 12, 12), 224, 14, 768),
@@ -45,7 +45,7 @@ def write_random_clip(folder: Path, *, seed: int = 0, architecture: str = "ViT-B
     have a vocabulary as large as OpenAI's. The tokenizer is byte-level without merges: every
     character is a token.
     """
-    shape = _ARCHITECTURES[architecture]
+    shape = ARCHITECTURES[architecture]
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = _byte_tokenizer()
     config = _config(shape, tokenizer, 600 if architecture.startswith("tiny") else 49408)

@@ -2,6 +2,7 @@
 
 Needs torch, transformers, Pillow and numpy, no Ray, no catalog and no settings: the machine with
 the card may be bare. Weights are random, of the published sizes: what they compute costs the same.
+In this room because it needs torch beside images and samples, which models/ may not know.
 
     ceiling   one product of two large bf16 matrices, again and again: operations a second
     forward   pixels that are on the device already, to features: images a second
@@ -14,9 +15,8 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
+from numpy.typing import NDArray
 
-from pdray.errors import PdrayError, UsageError
+from pdray.errors import UsageError
 from pdray.images.examine import decode_pixels
 from pdray.models.blip import Blip
 from pdray.models.captioners import resolve_captioner
@@ -33,7 +34,12 @@ from pdray.models.encoder import DualEncoder
 from pdray.models.image_tower import Shape
 from pdray.models.measuring import agreement, measure
 from pdray.models.precision import choose_device
-from pdray.models.random_weights import write_random_blip, write_random_clip, write_random_so400m
+from pdray.models.random_weights import (
+    ARCHITECTURES,
+    write_random_blip,
+    write_random_clip,
+    write_random_so400m,
+)
 from pdray.models.resolve import folder_of, resolve
 from pdray.records import ModelSpec, Preprocessing
 from pdray.samples.photos import photo
@@ -54,14 +60,24 @@ def run(
     device: str = "auto",
     batch: int = 256,
     seconds: float = 2.0,
+    saved: Path | None = None,
     say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Measures all of it and returns the figures as one document for JSON. `work` keeps the models;
-    `quantised` names the one whose weights are rounded; `say` takes a line for each figure.
-    UsageError for a model or device that isn't there.
+    """Measures all of it and returns the figures as one document for JSON, which `saved` has after
+    each part. `work` keeps the models; `quantised` names the one whose weights are rounded; `say`
+    takes a line for each figure. UsageError for a model or device that isn't there, and for a batch
+    that the device's memory doesn't take.
     """
+    if batch < 1 or seconds <= 0:
+        raise UsageError(f"A batch of {batch} for {seconds:g} s measures nothing: give more.")
     device = choose_device(device)
-    folders = {name: _written(work, name) for name in models}
+    named = [*models, *([quantised] if quantised else []), *([BLIP] if captioner else [])]
+    folders = {name: _written(work, name) for name in named}
+
+    def keep() -> None:
+        if saved:
+            _save(found, saved)
+
     kind = torch.device(device).type
     found: dict[str, Any] = {"machine": _machine(device), "batch": batch}
     say(f"{found['machine']['device']}, {found['machine']['cores']} cores of the CPU")
@@ -70,7 +86,7 @@ def run(
     found["forward"] = []
     for name in models:
         for compiled in (False, True) if kind == "cuda" else (False,):
-            one = _forward(folders[name], device, batch, seconds, compiled)
+            one = _alone(_forward, folders[name], device, batch, seconds, compiled)
             one = {"model": name, **one, "share": one["operations"] / found["ceiling"]}
             found["forward"].append(one)
             say(
@@ -78,14 +94,18 @@ def run(
                 f"{100 * one['share']:.0f}% of the ceiling, {one['encode']:.0f} from the host, "
                 f"ready in {one['ready']:.1f} s"
             )
-    found["decode"] = decoding(device, resolve(str(folders[models[0]])), seconds)
+            keep()
+    found["decode"] = decoding(device, resolve(str(folders[models[0]])), seconds, say)
     for way, rate in found["decode"].items():
         say(f"decode 1024x768, {way}: {rate:.0f} images/s")
+    keep()
     if captioner:
-        found["captions"] = _captions(_written(work, BLIP), device, seconds)
+        found["captions"] = _alone(_captions, folders[BLIP], device, seconds)
         say(f"{BLIP}: {found['captions']['rate']:.1f} captions/s of {TOKENS} tokens")
+        keep()
     if quantised:
-        found["memory"] = _memory(resolve(str(_written(work, quantised))), device, say)
+        found["memory"] = _memory(resolve(str(folders[quantised])), device, say)
+        keep()
     return found
 
 
@@ -96,17 +116,20 @@ def ceiling(device: str, seconds: float) -> float:
     return 2 * side**3 * _rate(lambda: left @ right, device, seconds)
 
 
-def operations(shape: Shape) -> int:
+def operations(shape: Shape, class_tokens: int) -> int:
     """Multiplications and additions of the matrix products of one image, all tokens through all
-    layers as published: pdray itself computes of the last layer only what is looked at.
+    layers as published: pdray itself computes of the last layer only what is looked at. CLIP has one
+    class token, SigLIP none; what comes after the layers is left out.
     """
-    tokens = shape.patches + 1
+    tokens = shape.patches + class_tokens
     products = 4 * shape.width**2 + 2 * shape.width * shape.inner
     layer = tokens * products + 2 * tokens**2 * shape.width
     return 2 * (shape.patches * 3 * shape.patch**2 * shape.width + shape.layers * layer)
 
 
-def decoding(device: str, spec: ModelSpec, seconds: float) -> dict[str, float]:
+def decoding(
+    device: str, spec: ModelSpec, seconds: float, say: Callable[[str], None]
+) -> dict[str, float]:
     """Images a second from a photograph's JPEG to the pixels of a model: by pdray on all cores, and
     on a GPU by torchvision's nvJPEG, where that is installed.
     """
@@ -119,8 +142,10 @@ def decoding(device: str, spec: ModelSpec, seconds: float) -> dict[str, float]:
         counts = [pool.submit(_decode_for, jpegs, rule, seconds) for _ in range(cores)]
         found[f"{cores} cores"] = sum(count.result() for count in counts)
     if device != "cpu" and (once := _by_nvjpeg(jpegs, rule, device)):
-        with suppress(RuntimeError):  # torchvision without nvJPEG
+        try:
             found["nvJPEG"] = len(jpegs) * _rate(once, device, seconds, of=1)
+        except RuntimeError as error:  # torchvision can be built without it
+            say(f"nvJPEG not measured: {error}")
     return found
 
 
@@ -164,11 +189,14 @@ def _forward(
     spec = resolve(str(folder))
     began = time.perf_counter()
     encoder = DualEncoder(spec, device=device, precision="bf16", towers="image", compile=compiled)
-    rule = spec.preprocessing
-    shape = (batch, rule.height, rule.width, 3)
-    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    shape, pixels = Shape.of(folder_of(spec), spec), _noise(batch, spec.preprocessing)
     uploaded = torch.from_numpy(pixels).to(encoder.device)
-    encoder.features(uploaded)
+    try:
+        encoder.features(uploaded)
+    except torch.OutOfMemoryError:
+        raise UsageError(
+            f"The GPU does not take {batch} images at once: give --batch less."
+        ) from None
     _wait(device)
     ready = time.perf_counter() - began
     forward = batch * _rate(lambda: encoder.features(uploaded), device, seconds, of=3)
@@ -178,25 +206,21 @@ def _forward(
         "ready": ready,
         "forward": forward,
         "encode": encode,
-        "operations": forward * operations(Shape.of(folder_of(spec), spec)),
+        "operations": forward * operations(shape, 0 if spec.model_type == "siglip" else 1),
     }
 
 
 def _captions(folder: Path, device: str, seconds: float) -> dict[str, float]:
     spec = resolve_captioner(str(folder), longest=TOKENS)
     captioner = Blip(spec, device=device)
-    rule, batch = spec.preprocessing, 64 if captioner.device.type == "cuda" else 4
-    shape = (batch, rule.height, rule.width, 3)
-    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    batch = 64 if captioner.device.type == "cuda" else 4
+    pixels = _noise(batch, spec.preprocessing)
     rate = batch * _rate(lambda: captioner.caption(pixels, batch), device, seconds, of=1)
     return {"rate": rate, "batch": batch, "tokens": TOKENS}
 
 
 def _memory(spec: ModelSpec, device: str, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    rule = spec.preprocessing
-    pixels = np.random.default_rng(0).integers(
-        0, 256, (64, rule.height, rule.width, 3), dtype=np.uint8
-    )
+    pixels = _noise(64, spec.preprocessing)
     found: list[dict[str, Any]] = []
     exact = None
     for precision in ("fp32", "bf16", "int8", "nf4"):
@@ -216,27 +240,31 @@ def _memory(spec: ModelSpec, device: str, say: Callable[[str], None]) -> list[di
     return found
 
 
+def _alone(measured: Callable[..., dict[str, Any]], *given: object) -> dict[str, Any]:
+    """In a process of its own: what torch has compiled for one model makes it compile the next for
+    any size, and what one held of the card another would lack.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(measured, *given).result()
+
+
+def _noise(count: int, rule: Preprocessing) -> NDArray[np.uint8]:
+    shape = (count, rule.height, rule.width, 3)
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
 def _written(work: Path, name: str) -> Path:
     folder = work / "".join(letter for letter in name.lower() if letter.isalnum())
     if not (folder / "preprocessor_config.json").exists():
-        with _known(name):
-            if name == SO400M:
-                write_random_so400m(folder)
-            elif name == BLIP:
-                write_random_blip(folder)
-            else:
-                write_random_clip(folder, architecture=name)
+        if name == SO400M:
+            write_random_so400m(folder)
+        elif name == BLIP:
+            write_random_blip(folder)
+        elif name in ARCHITECTURES:
+            write_random_clip(folder, architecture=name)
+        else:
+            raise UsageError(f"There is no model {name} here: name some of {', '.join(MODELS)}.")
     return folder
-
-
-@contextmanager
-def _known(name: str) -> Iterator[None]:
-    try:
-        yield
-    except KeyError:
-        raise UsageError(
-            f"There is no model {name} here: name some of {', '.join(MODELS)}."
-        ) from None
 
 
 def _rate(call: Callable[[], object], device: str, seconds: float, of: int = 10) -> float:
@@ -271,9 +299,8 @@ def _machine(device: str) -> dict[str, Any]:
     }
 
 
-def save(found: dict[str, Any], path: Path) -> None:
-    """Writes the figures. Raises PdrayError where that can't be done."""
+def _save(found: dict[str, Any], path: Path) -> None:
     try:
         path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     except OSError as error:
-        raise PdrayError(f"{path} can't be written: {error.strerror}. Name another file.") from None
+        raise UsageError(f"{path} can't be written: {error.strerror}. Name another file.") from None

@@ -17,9 +17,16 @@ from pdray.models.resolve import resolve
 from pdray.samples.captions import simple_caption
 from pdray.samples.drawing import render
 from pdray.samples.scene import scenes
-from tests.families import SIDE, WRITERS, build, cosines, random_pixels, write_clip, write_siglip
-
-TEXTS = ["a red circle", "", "two blue dogs under a very large green tree " * 5, "猫 and dog"]
+from tests.families import (
+    SIDE,
+    TEXTS,
+    WRITERS,
+    build,
+    cosines,
+    random_pixels,
+    write_clip,
+    write_siglip,
+)
 
 
 @pytest.fixture(scope="module", params=WRITERS)
