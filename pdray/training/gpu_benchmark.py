@@ -118,7 +118,7 @@ def ceiling(device: str, seconds: float) -> float:
 
 def operations(shape: Shape, class_tokens: int) -> int:
     """Multiplications and additions of the matrix products of one image, all tokens through all
-    layers as published: pdray itself computes of the last layer only what is looked at. CLIP has one
+    layers as published: pdray itself computes of the last layer only what is looked at. CLIP has a
     class token, SigLIP none; what comes after the layers is left out.
     """
     tokens = shape.patches + class_tokens
