@@ -86,7 +86,7 @@ class ModelSpec:
     name: str
     location: str
     revision: str | None
-    model_type: str  # transformers' config.model_type: "clip", "siglip", "siglip2", "chinese_clip"
+    model_type: str  # transformers' config.model_type
     dim: int
     fingerprint: str
     preprocessing: Preprocessing

@@ -91,6 +91,20 @@ def write_chinese_clip(folder: Path) -> Path:
     return _save(folder, transformers.ChineseCLIPModel(config), tokenizer)
 
 
+def write_metaclip_2(folder: Path) -> Path:
+    """CLIP's towers with XLM-V's kind of tokenizer: sentence pieces between <s> and </s>."""
+    special = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -1.0)]
+    letters = [(letter, -2.0) for letter in "abcdefghijklmnopqrstuvwxyz猫"]
+    tokenizer = transformers.XLMRobertaTokenizer(vocab=special + letters, model_max_length=24)
+    ends = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
+    config = transformers.MetaClip2Config(
+        text_config=_TOWER | ends | {"vocab_size": 60, "max_position_embeddings": 24},
+        vision_config=_VISION,
+        projection_dim=40,
+    )
+    return _save(folder, transformers.MetaClip2Model(config), tokenizer)
+
+
 def _save(folder: Path, model: torch.nn.Module, tokenizer: object) -> Path:
     _randomise(model).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -108,6 +122,7 @@ WRITERS = {
     "siglip": write_siglip,
     "siglip2": write_siglip2,
     "chinese_clip": write_chinese_clip,
+    "metaclip_2": write_metaclip_2,
 }
 
 

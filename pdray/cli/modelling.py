@@ -40,7 +40,7 @@ def run_list(as_json: bool) -> None:
                 memory(model.parameters * 2_000_000),
                 model.languages,
                 model.licence,
-                f"{model.score:.1f}",
+                "" if model.score is None else f"{model.score:.1f}",
             )
         console.print(rows)
     for model in (one for one in KNOWN if one.need):

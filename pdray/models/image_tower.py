@@ -33,7 +33,7 @@ _COMMON = {
 }
 _CLIP = _COMMON | {"patch_size": 32, "hidden_act": "quick_gelu", "layer_norm_eps": 1e-5}
 _SIGLIP = _COMMON | {"patch_size": 16, "hidden_act": "gelu_pytorch_tanh", "layer_norm_eps": 1e-6}
-_DEFAULTS = {"clip": _CLIP, "chinese_clip": _CLIP, "siglip": _SIGLIP}
+_DEFAULTS = {"clip": _CLIP, "chinese_clip": _CLIP, "metaclip_2": _CLIP, "siglip": _SIGLIP}
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ _CLIP_DEFAULTS: dict[str, object] = {
 _DEFAULTS: dict[str, dict[str, object]] = {
     "clip": _CLIP_DEFAULTS,
     "chinese_clip": _CLIP_DEFAULTS,
+    "metaclip_2": _CLIP_DEFAULTS,
     "siglip": {
         "size": {"height": 224, "width": 224},
         "do_center_crop": False,

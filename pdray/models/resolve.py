@@ -106,10 +106,10 @@ def _model_type(folder: Path, config: Mapping[str, object]) -> str:
             f"The model in {folder} is a SigLIP 2 of flexible resolution (NaFlex), which pdray "
             "does not run: use a fixed-resolution one such as google/siglip2-base-patch16-224."
         )
-    if found not in ("clip", "siglip", "chinese_clip"):
+    if found not in ("clip", "siglip", "chinese_clip", "metaclip_2"):
         raise ModelUnavailable(
             f"The model in {folder} is of type {found!r}, no dual encoder that pdray knows: use a "
-            "CLIP, SigLIP, SigLIP 2 or Chinese-CLIP model."
+            "CLIP, MetaCLIP 2, SigLIP, SigLIP 2 or Chinese-CLIP model."
         )
     return str(found)
 

@@ -1,4 +1,6 @@
-"""CLIP's text tower for one short text at a time on a CPU: half the time of the general modules.
+"""CLIP's text tower, which is MetaCLIP 2's too, for one short text at a time on a CPU.
+
+It takes half the time of the general modules.
 
 A query is a few tokens, so its cost is reading the weights and starting the operations, not
 arithmetic. Weights are packed once into the layout that the CPU's products want (torch's `linear`
@@ -33,6 +35,8 @@ _DEFAULTS = {
     "hidden_act": "quick_gelu",
     "layer_norm_eps": 1e-5,
 }
+# Each token sees those before it, and a text is what its first end token has seen.
+_CAUSAL = ("clip", "metaclip_2")
 _QUICK_GAIN = 1.702  # x * sigmoid(1.702 x), "quick GELU", is silu(1.702 x) / 1.702
 # Name in the config: torch's name for it on a product, how many times as large its input is made.
 _ACTIVATIONS = {
@@ -130,7 +134,7 @@ def packed_text(folder: Path, spec: ModelSpec, dtype: torch.dtype) -> PackedText
     """The tower in a model's files, or None where it is of a kind that this can't do. Raises
     ModelUnavailable.
     """
-    if spec.model_type != "clip" or not torch._C._has_mkldnn:
+    if spec.model_type not in _CAUSAL or not torch._C._has_mkldnn:
         return None
     stored = layout.read_json(folder / layout.CONFIG).get("text_config")
     config = _DEFAULTS | (dict(stored) if isinstance(stored, Mapping) else {})
@@ -157,5 +161,5 @@ def _product(weight: Tensor, bias: Tensor, dtype: torch.dtype) -> _Product:
 
 
 def _to_end(text: Sequence[int]) -> Sequence[int]:
-    """Up to the first end token; a text may spell one out, and CLIP reads no further."""
+    """Up to the first end token; a text may spell one out, and these models read no further."""
     return text[: text.index(text[-1]) + 1]

@@ -14,17 +14,27 @@ from pdray.errors import ModelUnavailable
 
 Towers = Literal["both", "text", "image"]
 
-_CLASSES = {"clip": "CLIPModel", "siglip": "SiglipModel", "chinese_clip": "ChineseCLIPModel"}
+_CLASSES = {
+    "clip": "CLIPModel",
+    "siglip": "SiglipModel",
+    "chinese_clip": "ChineseCLIPModel",
+    "metaclip_2": "MetaClip2Model",
+}
 _PARTS = {"text": ("text_model", "text_projection"), "image": ("vision_model", "visual_projection")}
+
+
+def family_of(model_type: str) -> Any:
+    """transformers' class of both towers, by its config.model_type."""
+    import transformers
+
+    return getattr(transformers, _CLASSES[model_type])
 
 
 def load_towers(folder: Path, model_type: str, towers: Towers, dtype: torch.dtype) -> Any:
     """The model in evaluation mode on the CPU, with its `get_text_features`, `get_image_features`
     or both. ModelUnavailable where weights and config do not belong together.
     """
-    import transformers
-
-    family = _without_other_tower(getattr(transformers, _CLASSES[model_type]), towers)
+    family = _without_other_tower(family_of(model_type), towers)
     try:
         with quiet():
             model, found = family.from_pretrained(

@@ -1,4 +1,4 @@
-"""A CLIP that learns which text is of which picture."""
+"""A CLIP or MetaCLIP 2 that learns which text is of which picture."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,12 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-from transformers import CLIPModel
 
 from pdray.evaluation.metrics import alike, ranks
 from pdray.models.precision import choose_device
 from pdray.models.resolve import folder_of
-from pdray.models.towers import load_tokenizer, quiet
+from pdray.models.towers import family_of, load_tokenizer, quiet
 from pdray.records import ModelSpec
 from pdray.training.objective import contrast_loss
 from pdray.training.pairs import Pairs
@@ -28,7 +27,7 @@ class ClipPupil(Pupil):
     def __init__(self, spec: ModelSpec, **options: Any) -> None:
         folder = folder_of(spec)
         with quiet():
-            model = CLIPModel.from_pretrained(folder, dtype=torch.float32)
+            model = family_of(spec.model_type).from_pretrained(folder, dtype=torch.float32)
         if choose_device(options.get("device", "auto")) == "cpu":
             model.set_attn_implementation("eager")  # as in builtin.py
         super().__init__(model, load_tokenizer(folder), folder, spec.preprocessing, **options)

@@ -139,8 +139,10 @@ def prepare(
 
 
 def _refuse_others(spec: ModelSpec | CaptionerSpec) -> None:
-    if isinstance(spec, ModelSpec) and spec.model_type != "clip":
-        raise UsageError(f"{spec.name} is of type {spec.model_type}: only CLIP can be fine-tuned.")
+    if isinstance(spec, ModelSpec) and spec.model_type not in ("clip", "metaclip_2"):
+        raise UsageError(
+            f"{spec.name} is of type {spec.model_type}: only CLIP and MetaCLIP 2 can be fine-tuned."
+        )
     if isinstance(spec, CaptionerSpec) and spec.kind != "blip":
         raise UsageError(f"The captioner {spec.name} is no BLIP: only BLIP can be fine-tuned.")
 

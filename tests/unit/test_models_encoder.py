@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from tests.families import (
     cosines,
     random_pixels,
     write_clip,
+    write_metaclip_2,
     write_siglip,
 )
 
@@ -112,12 +114,16 @@ def test_the_order_of_texts_survives_sorting_by_length(clip: Path):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(
+    ("write", "end"), [(write_clip, "<|endoftext|>"), (write_metaclip_2, "</s>")]
+)
 def test_packed_texts_are_those_of_the_whole_model_at_any_length_and_number(
-    clip: Path, precision: str
+    tmp_path: Path, precision: str, write: Callable[[Path], Path], end: str
 ):
-    texts = [*TEXTS, *(f"{'long ' * n}{n}" for n in range(40)), "ends <|endoftext|> before this"]
-    packed = DualEncoder(resolve(str(clip)), device="cpu", towers="text", precision=precision)
-    expected = build(clip).encode_texts(texts)
+    spec = resolve(str(write(tmp_path)))
+    texts = [*TEXTS, *(f"{'long ' * n}{n}" for n in range(40)), f"ends {end} before this"]
+    packed = DualEncoder(spec, device="cpu", towers="text", precision=precision)
+    expected = build(tmp_path).encode_texts(texts)
     close = 0.99999 if precision == "fp32" else 0.999
     assert cosines(packed.encode_texts(texts), expected).min() > close
     alone = np.concatenate([packed.encode_texts([text]) for text in texts])

@@ -1,6 +1,7 @@
 """A CLIP learns what people say of their own images, and keeps what it must not forget."""
 
 import json
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ import torch
 from pdray.errors import UsageError
 from pdray.evaluation.reading import Captioned, read_captions
 from pdray.models.captioners import resolve_captioner
-from pdray.models.random_weights import write_random_clip
 from pdray.models.resolve import resolve
 from pdray.samples.collection import write_collection
 from pdray.samples.scene import scenes
@@ -20,6 +20,7 @@ from pdray.samples.spanish import spanish_caption
 from pdray.training.finetuning import Judged, Tuning, finetune
 from pdray.training.loop import Progress
 from pdray.training.pairs import Draw, Pairs, split
+from tests.families import write_clip, write_metaclip_2
 
 COUNT = 60
 SMALL = Tuning(batch=12, looks=2, held_out=0.2)
@@ -123,16 +124,17 @@ def test_a_killed_tuning_goes_on_and_ends_in_a_folder_that_loads(
     assert json.loads((out / "finetuning.json").read_text())["from"] == "builtin"
 
 
+@pytest.mark.parametrize("write", [write_clip, write_metaclip_2])
 def test_adapters_learn_in_the_weights_place_and_are_added_to_them(
-    taught: Captioned, tmp_path: Path
+    taught: Captioned, tmp_path: Path, write: Callable[[Path], Path]
 ) -> None:
-    from transformers import CLIPModel
+    from transformers import AutoModel
 
-    source = write_random_clip(tmp_path / "tiny", architecture="tiny-224")
+    source = write(tmp_path / "tiny")
     out = tmp_path / "out"
     tuning = Tuning(batch=8, looks=1, lora=4, learning_rate=0.05, held_out=0.2)
     finetune(resolve(str(source)), taught, out, steps=3, threads=1, device="cpu", tuning=tuning)
-    before, after = (CLIPModel.from_pretrained(one).state_dict() for one in (source, out))
+    before, after = (AutoModel.from_pretrained(one).state_dict() for one in (source, out))
     assert before.keys() == after.keys()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert all(name.endswith(".weight") and ".encoder.layers." in name for name in changed)
@@ -142,7 +144,7 @@ def test_only_clip_and_blip_are_tuned(taught: Captioned, tmp_path: Path) -> None
     from dataclasses import replace
 
     siglip = replace(resolve("builtin"), model_type="siglip")
-    with pytest.raises(UsageError, match="only CLIP can be fine-tuned"):
+    with pytest.raises(UsageError, match="only CLIP and MetaCLIP 2 can be fine-tuned"):
         finetune(siglip, taught, tmp_path / "out", steps=1)
     own = replace(resolve_captioner("builtin"), kind="package.module:Class")
     with pytest.raises(UsageError, match="only BLIP can be fine-tuned"):
