@@ -90,33 +90,47 @@ def _row(record: ImageRecord) -> dict[str, Any]:
 
 def records(table: pa.Table) -> Iterator[ImageRecord]:
     """The inverse of `rows_table`; columns beyond ROWS are passed over, missing ones are null."""
-    for field in ROWS:
-        if field.name not in table.column_names:
-            table = table.append_column(field, pa.nulls(len(table), field.type))
-    for batch in table.select(ROWS.names).to_batches():
-        for row in batch.to_pylist():
-            yield _record(row)
+    there, none = set(table.column_names), [None] * len(table)
+    columns = [table[name].to_pylist() if name in there else none for name in ROWS.names]
+    return map(_record, zip(*columns, strict=True))
 
 
-def _record(row: dict[str, Any]) -> ImageRecord:
-    metadata = {f.name: row[f.name] for f in _METADATA}
-    metadata["keywords"] = tuple(metadata["keywords"] or ())
-    thumbnail = failure = None
-    if row["thumb_pack"] is not None:
-        thumbnail = Thumbnail(row["thumb_pack"], row["thumb_offset"], row["thumb_length"])
-    if row["failure_stage"] is not None:
-        failure = Failure(
-            row["uri"], row["failure_stage"], row["failure_kind"], row["failure_reason"]
-        )
+_FIRST = ROWS.names.index(_METADATA[0].name)  # of the metadata's columns
+_LAST = _FIRST + len(_METADATA)
+_WORDS = [field.name for field in _METADATA].index("keywords")
+
+
+def _record(row: tuple[Any, ...]) -> ImageRecord:
+    # By place, not by name: an index writer reads each row of a run, and names took as long again.
+    uri, size, version, seq, status, run_id, image, content, phash = row[:9]
+    width, height, format, space = row[9:_FIRST]
+    told = [*row[_FIRST:_LAST]]
+    told[_WORDS] = tuple(told[_WORDS] or ())
+    pack, offset, length, stage, kind, reason = row[_LAST:]
     return ImageRecord(
-        **{name: row[name] for name in _PLAIN},
-        image_id=str(uuid.UUID(bytes=row["image_id"])) if row["image_id"] else None,
-        content_id=row["content_id"].hex() if row["content_id"] else None,
-        phash=row["phash"].hex() if row["phash"] else None,
-        metadata=Metadata(**metadata),
-        thumbnail=thumbnail,
-        failure=failure,
+        uri,
+        size,
+        version,
+        seq,
+        status,
+        run_id,
+        _uuid(image) if image else None,
+        content.hex() if content else None,
+        phash.hex() if phash else None,
+        width,
+        height,
+        format,
+        space,
+        Metadata(*told),
+        None if pack is None else Thumbnail(pack, offset, length),
+        None if stage is None else Failure(uri, stage, kind, reason),
     )
+
+
+def _uuid(raw: bytes) -> str:
+    """As `str(uuid.UUID(bytes=raw))`, in a fifth of its time."""
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def embeddings_table(

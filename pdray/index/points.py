@@ -104,8 +104,8 @@ def payload(collection: str, record: ImageRecord, derived: Derived | None = None
     }
     if derived and not record.metadata.caption:
         found |= {"caption": derived.caption, "caption_by": derived.by}
-    kept = {key: _storable(value) for key, value in found.items() if value is not None}
-    return {key: value for key, value in kept.items() if value is not None}
+    kept = ((key, _storable(value)) for key, value in found.items() if value is not None)
+    return {key: value for key, value in kept if value is not None}
 
 
 def folders(uri: str) -> tuple[str, ...]:
@@ -183,6 +183,7 @@ def instant(written: str | None) -> str | None:
     return when.replace(tzinfo=None).isoformat() + "Z"
 
 
+@lru_cache(maxsize=1_024)
 def _camera(make: str | None, model: str | None) -> str | None:
     brand, kind = ((text or "").lower().split() for text in (make, model))
     if brand and kind and kind[0] == brand[0]:
@@ -209,7 +210,7 @@ def _storable(value: Any) -> Any:
     integers, and one of them would refuse its whole batch.
     """
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, int) and not -_INT64 <= value < _INT64:

@@ -12,7 +12,6 @@ FieldType = Literal["tenant", "keyword", "integer", "float", "datetime", "geo", 
 PAYLOAD_INDEXES: dict[str, FieldType] = {
     "collection": "tenant",
     "folders": "keyword",
-    "content_id": "keyword",
     "format": "keyword",
     "orientation": "keyword",
     "camera_make": "keyword",
