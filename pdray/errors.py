@@ -8,7 +8,8 @@ PdrayError              one sentence: what, which item, what to do; exit 1
 ├── CatalogError        a workspace can't be read or written
 │   └── LeaseHeld       another run holds the collection
 ├── IngestError         workers die over and over
-└── IndexUnavailable    the index can't be reached or is locked
+├── IndexUnavailable    the index can't be reached or is locked
+└── LibraryUnavailable  the database of people's edits can't be asked
 """
 
 
@@ -46,3 +47,7 @@ class IngestError(PdrayError):
 
 class IndexUnavailable(PdrayError):
     """The index can't be reached, or another process holds it."""
+
+
+class LibraryUnavailable(PdrayError):
+    """The database of what people say of images can't be asked."""

@@ -10,7 +10,7 @@ import json
 import re
 import uuid
 from dataclasses import asdict, dataclass, field
-from typing import Literal
+from typing import Literal, TypedDict
 
 Status = Literal["ok", "failed", "deleted"]
 
@@ -214,6 +214,18 @@ class ImageRecord:
     metadata: Metadata = field(default_factory=Metadata)
     thumbnail: Thumbnail | None = None
     failure: Failure | None = None
+
+
+class Said(TypedDict, total=False):
+    """What people say of an image; what is absent the file or a model says. A JSON document.
+
+    `tags` are beside those of the file, of which `without` are taken away. `rating` is 0 to 5.
+    """
+
+    tags: list[str]
+    without: list[str]
+    rating: int
+    caption: str
 
 
 @dataclass(frozen=True, slots=True)

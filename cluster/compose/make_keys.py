@@ -14,9 +14,11 @@ LEAST_USED = 'maxmemory-policy allkeys-lru\nsave ""\nappendonly no\n'  # answers
 def main(folder: Path) -> None:
     """Writes the files that compose.yaml names."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    names = ("ray-token", "qdrant-key", "write-key", "read-key", "redis")
+    names = ("ray-token", "qdrant-key", "write-key", "read-key", "redis", "postgresql")
     key = {name: once(folder / name, secrets.token_hex(32)) for name in names}
     once(folder / "cache-url", f"redis://:{key['redis']}@redis:6379/0")
+    url = f"postgresql://pdray:{key['postgresql']}@postgresql:5432/pdray"
+    once(folder / "library-url", url)
     once(folder / "redis.conf", f"requirepass {key['redis']}\nmaxmemory 256mb\n{LEAST_USED}")
     once(folder / "qdrant.yaml", f"service:\n  api_key: {key['qdrant-key']}\n")
     print(f"The keys are in {folder}; the one for the page is {folder / 'write-key'}.")

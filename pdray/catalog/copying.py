@@ -7,13 +7,14 @@ again. A later copy to the same place takes only what is new, and removes what i
 images too).
 
     <copy>/backup.json      "copying" or "complete", and the format of the workspace
+    <copy>/people.jsonl     what people say of the images, a line an image
     <copy>/collections, embeddings, thumbs, floors, runs, uploads    as in the workspace
 
 Leases and the index stay behind: nobody runs on a copy, and `pdray rebuild` makes the index anew.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -43,15 +44,22 @@ class Copied:
     removed: int = 0
 
 
-def backup(catalog: Catalog, url: str, watch: Watch = lambda done, of: None) -> Copied:
-    """Brings the copy at `url` up to date, or makes it. Raises CatalogError."""
+def backup(
+    catalog: Catalog,
+    url: str,
+    watch: Watch = lambda done, of: None,
+    beside: Mapping[str, bytes] | None = None,
+) -> Copied:
+    """Brings the copy at `url` up to date, or makes it. `beside` are small files that belong to it
+    and lie elsewhere, by the name that they have in the copy. Raises CatalogError.
+    """
     target = open_store(url)
     source = catalog.store
     if f"{target.url}/".startswith(f"{source.url}/") or f"{source.url}/".startswith(
         f"{target.url}/"
     ):
         raise CatalogError(f"{target.url} is in the workspace or around it: name another place.")
-    return _copy(source, target, catalog_format(source), watch)
+    return _copy(source, target, catalog_format(source), watch, beside or {})
 
 
 def restore(url: str, workspace: str, watch: Watch = lambda done, of: None) -> Copied:
@@ -73,7 +81,7 @@ def restore(url: str, workspace: str, watch: Watch = lambda done, of: None) -> C
         raise CatalogError(
             f"{target.url} holds a workspace already: name an empty place with --workspace."
         )
-    done = _copy(source, target, mark["format"], watch)
+    done = _copy(source, target, mark["format"], watch, {})
     # Only now is it a workspace.
     target.create("format.json", json.dumps({"format": mark["format"]}).encode())
     target.delete(_MARK)
@@ -85,10 +93,14 @@ def catalog_format(store: Store) -> int:
     return int(json.loads(store.read("format.json"))["format"])
 
 
-def _copy(source: Store, target: Store, written: int, watch: Watch) -> Copied:
+def _copy(
+    source: Store, target: Store, written: int, watch: Watch, beside: Mapping[str, bytes]
+) -> Copied:
     if _mark(target) is None and _listed(target, (*_FIRST, *_REST)):
         raise CatalogError(f"{target.url} holds other files: name an empty place.")
     target.replace(_MARK, json.dumps({"state": "copying", "format": written}).encode())
+    for name, data in beside.items():
+        target.replace(name, data)
     done = Copied()
     for _ in range(_TRIES):
         if _round(source, target, done, watch):

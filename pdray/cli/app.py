@@ -56,6 +56,7 @@ _COMMANDS: tuple[Callable[..., None], ...] = (
     mending.rebuild,
     keeping.compact,
     keeping.forget,
+    keeping.corrections,
     keeping.backup,
     keeping.restore,
     making.samples,

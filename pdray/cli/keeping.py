@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 from rich.markup import escape
 
+from pdray.cli.correcting import PEOPLE, brought_back, written
 from pdray.cli.output import console, print_json, shown, stderr, table
 from pdray.config import load
 from pdray.errors import UsageError
@@ -103,9 +104,12 @@ def run_backup(flags: dict[str, Any], dest: str, as_json: bool) -> None:
     from pdray.catalog.catalog import Catalog
     from pdray.catalog.copying import backup
 
-    catalog = Catalog.open(load(flags).workspace)
+    settings = load(flags)
+    catalog = Catalog.open(settings.workspace)
+    beside = {PEOPLE: written(settings)}
     with stderr.status("Copying") as state:
-        done = backup(catalog, dest, lambda n, of: state.update(f"Copying: {n} of {of} files"))
+        told = lambda n, of: state.update(f"Copying: {n} of {of} files")  # noqa: E731
+        done = backup(catalog, dest, told, beside)
     _tell_copied(done, f"The backup at {dest}", as_json)
 
 
@@ -113,9 +117,11 @@ def run_restore(flags: dict[str, Any], source: str, as_json: bool) -> None:
     """The command `restore`."""
     from pdray.catalog.copying import restore
 
-    workspace = load(flags).workspace
+    settings = load(flags)
+    workspace = settings.workspace
     with stderr.status("Copying") as state:
         done = restore(source, workspace, lambda n, of: state.update(f"Copying: {n} of {of} files"))
+    brought_back(settings, source)
     _tell_copied(done, f"The workspace {workspace}", as_json)
     if not as_json:
         console.print("Now [bold]pdray rebuild[/] makes its index.")

@@ -85,6 +85,7 @@ def _is_server(value: object) -> bool:
 _REDIS = re.compile(
     r"rediss?://([^\s/@]*@)?(\[[0-9a-fA-F:]+\]|[^\s/@:\[\]]+)(:\d{1,5})?(/\d*)?(\?\S*)?|unix://\S+"
 )
+_DATABASE = re.compile(r"(postgresql://[^\s/]+/[^\s/?]+(\?\S*)?)|(sqlite:///[^\s?]+)")
 TEXT = Kind("text that is not empty", _is_text)
 SWITCH = Kind("true or false", lambda v: type(v) is bool, lambda text: _SWITCH[text.lower()])
 SECONDS = Kind(
@@ -101,6 +102,12 @@ REDIS = replace(
     SECRET,
     words="a URL like redis://host:6379/0",
     accepts=lambda v: isinstance(v, str) and _REDIS.fullmatch(v.strip()) is not None,
+)
+
+DATABASE = replace(
+    SECRET,
+    words="a URL like postgresql://user:password@host:5432/database or sqlite:////path/file.db",
+    accepts=lambda v: isinstance(v, str) and _DATABASE.fullmatch(v.strip()) is not None,
 )
 
 # What was given may hold a password, so it is not shown; a key has its own setting.

@@ -5,7 +5,7 @@ from dataclasses import MISSING, Field, fields
 from functools import cache
 from typing import Any, NamedTuple, get_type_hints
 
-from pdray.config.kinds import REDIS, SECRET
+from pdray.config.kinds import DATABASE, REDIS, SECRET
 from pdray.config.settings import SECTIONS, About, Settings
 
 
@@ -46,7 +46,9 @@ def settings_by_name() -> dict[str, Setting]:
 
 def secrets_among(names: Iterable[str]) -> list[str]:
     """Those of the settings, by flat name, whose values nobody may see."""
-    return [name for name in names if settings_by_name()[name].about.kind in (SECRET, REDIS)]
+    return [
+        name for name in names if settings_by_name()[name].about.kind in (SECRET, REDIS, DATABASE)
+    ]
 
 
 def _setting(section: str | None, kind: type[Any], leaf: Field[Any]) -> Setting:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pdray.config.kinds import (
+    DATABASE,
     PATH,
     PLACE,
     PRECISION,
@@ -269,6 +270,21 @@ class ServeSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LibrarySettings:
+    """Where what people say of images is kept."""
+
+    url: Annotated[
+        Secret | None,
+        About(
+            DATABASE,
+            "Database of people's tags, ratings and captions: several nodes need PostgreSQL "
+            "(pdray[postgresql]), postgresql://user:password@host:5432/database; never shown.",
+            "SQLite, library.db in state_dir",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings. Made by `pdray.config.load` alone, so that paths are absolute and checked."""
 
@@ -341,6 +357,7 @@ class Settings:
         ),
     ]
     qdrant: QdrantSettings = field(default_factory=QdrantSettings)
+    library: LibrarySettings = field(default_factory=LibrarySettings)
     ingest: IngestSettings = field(default_factory=IngestSettings)
     captions: CaptionSettings = field(default_factory=CaptionSettings)
     sources: SourceSettings = field(default_factory=SourceSettings)
@@ -350,6 +367,7 @@ class Settings:
 SECTIONS: dict[str, type[Any]] = {
     "qdrant": QdrantSettings,
     "ingest": IngestSettings,
+    "library": LibrarySettings,
     "captions": CaptionSettings,
     "sources": SourceSettings,
     "serve": ServeSettings,

@@ -29,12 +29,14 @@ from pdray.index.generations import (
 )
 from pdray.index.ledger import Ledger
 from pdray.index.ordered import browse
+from pdray.index.overlay import PEOPLE, machine_of, overlay, said_of
 from pdray.index.owner import own
-from pdray.index.points import MACHINE_KEYS, Point, split_library_keys
+from pdray.index.points import Point
 from pdray.index.protocol import Found, Payload, Stored, Wanted, found, listed
 from pdray.index.schema import ACORN_UP_TO, EXACT_UP_TO, HNSW_EF
 from pdray.index.target import IndexTarget
 from pdray.index.vectors import checked, checked_query, distinct
+from pdray.records import Said
 
 # A scan of 100,000 vectors of 512 dimensions takes 17 ms and is exact; building HNSW for as many
 # takes about a minute with the GIL held.
@@ -86,17 +88,14 @@ class EdgeIndex:
 
     def _upsert(self, points: Sequence[Point], vectors: NDArray[np.float32]) -> None:
         with self._writing, self._saying("write to"):
-            library = edge.PayloadSelector.Exclude(sorted(MACHINE_KEYS))
-            stored = self._shard.retrieve([point.id for point in points], library, False)
-            kept = {str(record.id): record.payload or {} for record in stored}
-            self._shard.update(
-                edge.UpdateOperation.upsert_points(
-                    [
-                        edge.Point(point.id, vector, {**kept.get(point.id, {}), **point.payload})
-                        for point, vector in zip(points, vectors.tolist(), strict=True)
-                    ]
-                )
-            )
+            people = edge.PayloadSelector.Include([PEOPLE])
+            stored = self._shard.retrieve([point.id for point in points], people, False)
+            said = {str(record.id): said_of(record.payload or {}) for record in stored}
+            rows = [
+                edge.Point(point.id, vector, overlay(point.payload, said.get(point.id, point.said)))
+                for point, vector in zip(points, vectors.tolist(), strict=True)
+            ]
+            self._shard.update(edge.UpdateOperation.upsert_points(rows))
 
     def delete(self, ids: Sequence[str]) -> None:
         """See Index."""
@@ -104,16 +103,14 @@ class EdgeIndex:
             with self._writing, self._saying("write to"):
                 self._shard.update(edge.UpdateOperation.delete_points(list(ids)))
 
-    def annotate(self, ids: Sequence[str], keys: Mapping[str, Any]) -> None:
+    def annotate(self, said: Mapping[str, Said]) -> None:
         """See Index."""
-        given, gone = split_library_keys(keys)
+        if not said:
+            return
         with self._writing, self._saying("write to"):
-            there = self._shard.retrieve(list(ids), False, False)
-            known = [record.id for record in there]
-            if known and given:
-                self._shard.update(edge.UpdateOperation.set_payload(known, given))
-            if known and gone:
-                self._shard.update(edge.UpdateOperation.delete_payload(known, gone))
+            for record in self._shard.retrieve(list(said), True, False):
+                whole = overlay(machine_of(record.payload or {}), said[str(record.id)])
+                self._shard.update(edge.UpdateOperation.overwrite_payload([record.id], whole))
 
     def search(
         self,

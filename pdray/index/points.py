@@ -1,7 +1,6 @@
 """From a catalog row to a Qdrant point: pure functions of values."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -11,10 +10,10 @@ from urllib.parse import unquote
 import numpy as np
 from numpy.typing import NDArray
 
-from pdray.records import ImageRecord, Metadata, Thumbnail
+from pdray.records import ImageRecord, Metadata, Said, Thumbnail
 
-# Every payload key that ingestion owns. Any other key belongs to people (the library), and an
-# upsert leaves it alone.
+# Every payload key that ingestion writes. What people say of an image is laid over some of them
+# (overlay.py).
 MACHINE_KEYS = frozenset(
     {
         "collection",
@@ -60,12 +59,14 @@ _INT64 = 2**63
 @dataclass(frozen=True, slots=True)
 class Point:
     """What the index stores of one image: `id` is a canonical UUID, `vector` a float32 row of
-    length dim (Qdrant normalises it), `payload` as `payload` makes it.
+    length dim (Qdrant normalises it), `payload` as `payload` makes it. `said` is what people say
+    of it, for a point that isn't there yet: one that is keeps what it has.
     """
 
     id: str
     vector: NDArray[np.float32]
     payload: dict[str, Any]
+    said: Said | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +125,6 @@ def _tree(folder: str) -> tuple[str, ...]:
     above = rest.split("/")[:-1]
     paths = ("/".join(above[:depth]) for depth in range(len(above), 0, -1))
     return tuple(f"{scheme}{mark}{path}" for path in paths if path)
-
-
-def split_library_keys(keys: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Library keys to set, and those to remove (their value is None).
-
-    Raises ValueError for a machine key: the next upsert would undo it.
-    """
-    owned = sorted(MACHINE_KEYS.intersection(keys))
-    if owned:
-        raise ValueError(f"The keys {', '.join(owned)} belong to ingestion; choose other names.")
-    given = {key: value for key, value in keys.items() if value is not None}
-    return given, [key for key, value in keys.items() if value is None]
 
 
 def _shape(width: int | None, height: int | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pdray.index.filters import NEWEST, Filter, Order, Spot
 from pdray.index.ledger import Ledger
 from pdray.index.points import Point
+from pdray.records import Said
 
 Payload = dict[str, Any]
 
@@ -57,8 +58,8 @@ class Index(Protocol):
 
     def upsert(self, points: Sequence[Point]) -> None:
         """Inserts or replaces. Idempotent. An existing point gets the new vector and exactly the
-        new machine keys (those that are gone are removed); its library keys stay. Of two points
-        with one id the last counts.
+        new machine keys (those that are gone are removed); what people say of it stays. Of two
+        points with one id the last counts.
         """
         ...
 
@@ -66,9 +67,9 @@ class Index(Protocol):
         """Removes points. Idempotent: an unknown id is fine."""
         ...
 
-    def annotate(self, ids: Sequence[str], keys: Mapping[str, Any]) -> None:
-        """Sets library keys on existing points; a value of None removes its key. Machine keys are
-        refused with ValueError, unknown ids are passed over.
+    def annotate(self, said: Mapping[str, Said]) -> None:
+        """Sets what people say of existing points, by id; nothing ({}) takes it back. Idempotent;
+        unknown ids are passed over.
         """
         ...
 

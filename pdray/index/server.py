@@ -7,6 +7,7 @@ collection that was dropped and made again never looks applied.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -17,7 +18,8 @@ from pdray.index.connection import Connection
 from pdray.index.filters import NEWEST, Filter, Order, Spot, by_count
 from pdray.index.ledger import Ledger
 from pdray.index.ordered import browse
-from pdray.index.points import Point, split_library_keys
+from pdray.index.overlay import PEOPLE, machine_of, overlay, said_of
+from pdray.index.points import Point
 from pdray.index.protocol import Found, Payload, Stored, Wanted, found, listed
 from pdray.index.schema import ACORN_UP_TO, EXACT_UP_TO, HNSW_EF
 from pdray.index.server_collection import (
@@ -32,9 +34,10 @@ from pdray.index.server_collection import (
     serving,
 )
 from pdray.index.server_filter import translate
-from pdray.index.server_operations import changes, insertions
+from pdray.index.server_operations import changes, insertions, turned
 from pdray.index.target import IndexTarget
 from pdray.index.vectors import checked, checked_query, distinct
+from pdray.records import Said
 
 _BATCH = 256  # points a request: 3 MB of JSON at 1,024 dimensions; servers take 32
 _PAGE = 1_000
@@ -52,24 +55,33 @@ class ServerIndex:
         return self._ledger
 
     def upsert(self, points: Sequence[Point]) -> None:
-        """See Index. Existing points are changed key by key, so that a library key which somebody
-        sets at the same moment is not lost.
-        """
+        """See Index. Where people say something meanwhile, it is done again with that."""
         batch = distinct(points)
         checked(batch, self._dim)
         for start in range(0, len(batch), _BATCH):
-            part = batch[start : start + _BATCH]
-            known = self._known([point.id for point in part])
-            new = [point for point in part if point.id not in known]
-            old = [point for point in part if point.id in known]
-            operations = [*insertions(new), *changes(old)]
-            self._update(operations)
+            self._upsert(batch[start : start + _BATCH])
 
-    def _known(self, ids: Sequence[str]) -> set[str]:
+    def _upsert(self, points: Sequence[Point]) -> None:
+        said = self._said([point.id for point in points])
+        whole = [
+            replace(point, payload=overlay(point.payload, said.get(point.id, point.said)))
+            for point in points
+        ]
+        new = [point for point in whole if point.id not in said]
+        old = [point for point in whole if point.id in said]
+        self._update([*insertions(new), *changes(old)])
+        if old:
+            now = self._said(list(said))
+            late = [one for one in points if now.get(one.id, {}) != said.get(one.id, {})]
+            if late:
+                self._upsert(late)
+
+    def _said(self, ids: Sequence[str]) -> dict[str, Said]:
+        """What people say of those of these points that there are."""
         records = self._line.call(
-            lambda client: client.retrieve(self._name, list(ids), with_payload=False)
+            lambda client: client.retrieve(self._name, list(ids), with_payload=[PEOPLE])
         )
-        return {str(record.id) for record in records}
+        return {str(record.id): said_of(record.payload or {}) for record in records}
 
     def _update(self, operations: list[models.UpdateOperation]) -> None:
         if operations:
@@ -83,18 +95,29 @@ class ServerIndex:
             chosen = models.PointIdsList(points=list(ids[start : start + _PAGE]))
             self._update([models.DeleteOperation(delete=chosen)])
 
-    def annotate(self, ids: Sequence[str], keys: Mapping[str, Any]) -> None:
-        """See Index."""
-        given, gone = split_library_keys(keys)
-        known = sorted(self._known(ids)) if ids else []
-        operations: list[models.UpdateOperation] = []
-        if known and given:
-            setting = models.SetPayload(payload=given, points=list(known))
-            operations.append(models.SetPayloadOperation(set_payload=setting))
-        if known and gone:
-            removal = models.DeletePayload(keys=gone, points=list(known))
-            operations.append(models.DeletePayloadOperation(delete_payload=removal))
-        self._update(operations)
+    def annotate(self, said: Mapping[str, Said]) -> None:
+        """See Index. Where a run writes meanwhile, it is done again over what that wrote."""
+        ids = list(said)
+        for start in range(0, len(ids), _BATCH):
+            self._annotate({id: said[id] for id in ids[start : start + _BATCH]})
+
+    def _annotate(self, said: Mapping[str, Said]) -> None:
+        while said:
+            before = {one.id: one.payload for one in self.retrieve(list(said))}
+            self._update(
+                [
+                    operation
+                    for id, payload in before.items()
+                    for operation in turned(id, payload, overlay(machine_of(payload), said[id]))
+                ]
+            )
+            # A run that wrote between the two has changed more than what was laid over.
+            after = {one.id: one.payload for one in self.retrieve(list(before))}
+            said = {
+                id: said[id]
+                for id, payload in after.items()
+                if machine_of(payload) != machine_of(before[id])
+            }
 
     def search(
         self,

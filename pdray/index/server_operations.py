@@ -1,7 +1,8 @@
 """Points as the operations that a server applies: pure functions."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from qdrant_client import models
 
@@ -20,7 +21,8 @@ def insertions(points: Sequence[Point]) -> list[models.UpdateOperation]:
 
 
 def changes(points: Sequence[Point]) -> list[models.UpdateOperation]:
-    """What changes points that exist and leaves their library keys alone.
+    """What changes points that exist, and leaves what people say of them alone where a payload
+    has nothing of it.
 
     Vectors first, then what is gone (points that lost the same keys together), then the new.
     """
@@ -46,3 +48,17 @@ def changes(points: Sequence[Point]) -> list[models.UpdateOperation]:
             for point in points
         ),
     ]
+
+
+def turned(
+    id: str, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> list[models.UpdateOperation]:
+    """What makes one payload of a point of another, and touches no more keys than that takes."""
+    found: list[models.UpdateOperation] = []
+    if gone := sorted(before.keys() - after.keys()):
+        removal = models.DeletePayload(keys=gone, points=[id])
+        found.append(models.DeletePayloadOperation(delete_payload=removal))
+    if given := {key: value for key, value in after.items() if before.get(key) != value}:
+        setting = models.SetPayload(payload=given, points=[id])
+        found.append(models.SetPayloadOperation(set_payload=setting))
+    return found

@@ -16,7 +16,8 @@ class IndexTarget:
     A `url` without a port means Qdrant's own, 6333; with `grpc_port` requests go by gRPC to that
     port of the same host, encrypted where the URL is https. `label` says in the owner file what
     this process is, where its command line does not. `prefix` leads the names on a shared server.
-    `attempts` are tries of one request; `layout` is how a new collection is made.
+    `attempts` are tries of one request; `layout` is how a new collection is made. `library` is the
+    URL of the database of what people say, which belongs to what is projected.
     """
 
     state_dir: Path
@@ -31,6 +32,7 @@ class IndexTarget:
     label: str | None = None
     attempts: int = 7
     layout: Layout = field(default_factory=Layout)
+    library: str | None = field(default=None, repr=False)
 
     @property
     def place(self) -> str:

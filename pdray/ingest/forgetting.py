@@ -19,13 +19,14 @@ from pdray.catalog.merging import SETTLE_SECONDS, Merger
 from pdray.catalog.packing import repack, wasteful
 from pdray.catalog.sweeping import Sweeper
 from pdray.catalog.units import Item, unit_id
-from pdray.catalog.view import connect, scan
+from pdray.catalog.view import connect, live_versions, scan
 from pdray.config import Settings
 from pdray.errors import CatalogError, IndexUnavailable, LeaseHeld
 from pdray.index.opening import open_index
 from pdray.index.target import IndexTarget
 from pdray.ingest import following
 from pdray.ingest.upkeep import catch_up
+from pdray.library.library import opened
 from pdray.records import ImageRecord, ModelSpec
 
 _ROWS_A_PART = 4096
@@ -152,10 +153,23 @@ def forget(
             found.note = catch_up(catalog, target, collection)
         watch("writing anew what shared files with it")
         _write_anew(stack, catalog, settings, target, found, ends, settle_seconds)
+        _forget_people(catalog, target, found)
         catalog.store.prune("thumbs")
         catalog.store.prune("embeddings")
         catalog.store.prune("captions")
     return found
+
+
+def _forget_people(catalog: Catalog, target: IndexTarget, found: Forgotten) -> None:
+    """What people said goes too, but of images that moved to where they are not forgotten."""
+    library = opened(target.library)
+    if library is None:
+        return
+    ids = {image for _, _, image in found.last if image}
+    if found.what is not None:
+        ids -= {image for image, *_ in live_versions(catalog, found.collection)}
+    library.forget(ids)
+    library.close()
 
 
 def _end(catalog: Catalog, found: Forgotten) -> list[str]:

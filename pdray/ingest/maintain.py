@@ -1,5 +1,6 @@
 """Looking at a workspace and mending it: status, failures, verify, rebuild. No model, no Ray."""
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pdray.index.opening import open_index, rebuild_index
 from pdray.index.protocol import Index
 from pdray.index.target import IndexTarget
 from pdray.ingest.project import Projector, waiting
+from pdray.library.library import opened
 from pdray.records import ImageRecord
 
 _SHOWN = 20
@@ -154,8 +156,13 @@ def rebuild(
     with ExitStack() as stack:
         for name in names:
             stack.enter_context(lease.hold(catalog, name, "rebuild"))
+        library = opened(target.library)
+        if library:
+            stack.callback(library.close)
+            # What is said while the old index still answers reaches the new one after it.
+            stack.callback(library.wait_again, time.time())
         index = stack.enter_context(rebuild_index(target, spec.space, spec.dim))
-        projector = Projector(catalog, index, spec)
+        projector = Projector(catalog, index, spec, library)
         for name in names:
             watch(name, projector.catch_up(name))
         return index.count()

@@ -26,11 +26,13 @@ from pdray.catalog.view import (
     load_live,
     whole,
 )
+from pdray.errors import IndexUnavailable, LibraryUnavailable
 from pdray.index.opening import open_index
 from pdray.index.points import Derived, Point, payload
 from pdray.index.protocol import Index
 from pdray.index.target import IndexTarget
-from pdray.records import ImageRecord, ModelSpec
+from pdray.library.library import Library, opened
+from pdray.records import ImageRecord, ModelSpec, Said
 
 _MARK_EVERY = 16  # parts; a mark flushes the index, and an unmarked part is only applied again
 _COLUMNS = ["uri", "seq", "status", "image_id", "content_id"]
@@ -43,8 +45,11 @@ class Projector:
     parts stay pending until a run has embedded them, or they are gone.
     """
 
-    def __init__(self, catalog: Catalog, index: Index, spec: ModelSpec) -> None:
+    def __init__(
+        self, catalog: Catalog, index: Index, spec: ModelSpec, library: Library | None = None
+    ) -> None:
         self.catalog, self.index, self.spec = catalog, index, spec
+        self._library = library
         self.lacking = 0
         self._unmarked: list[str] = []
         self._known: KnownContents | None = None
@@ -53,7 +58,8 @@ class Projector:
     @classmethod
     def open(cls, catalog: Catalog, target: IndexTarget, spec: ModelSpec) -> "Projector":
         """Opens the index too. Raises IndexUnavailable."""
-        return cls(catalog, open_index(target, spec.space, spec.dim), spec)
+        index = open_index(target, spec.space, spec.dim)
+        return cls(catalog, index, spec, opened(target.library))
 
     def apply(self, path: str) -> int:
         """Applies a part that was just committed; returns the points written.
@@ -147,21 +153,36 @@ class Projector:
         if not rows:
             return 0
         vectors = self._vectors(part, rows)
-        said = self._said(part, rows)
+        derived = self._derived(part, rows)
+        said = self._people([str(r.image_id) for r in rows])
         points = [
             Point(
                 str(r.image_id),
                 vectors[str(r.content_id)],
-                payload(part.collection, r, said.get(str(r.content_id))),
+                payload(part.collection, r, derived.get(str(r.content_id))),
+                said.get(str(r.image_id)),
             )
             for r in rows
             if r.content_id in vectors
         ]
         if points:
             self.index.upsert(points)
+            now = self._people([point.id for point in points])
+            # Who edits a point that isn't there yet finds nothing to change.
+            late = [p.id for p in points if now.get(p.id) != p.said]
+            self.index.annotate({id: now.get(id, {}) for id in late})
         return len(points)
 
-    def _said(self, part: Part, rows: list[ImageRecord]) -> dict[str, Derived]:
+    def _people(self, ids: list[str]) -> dict[str, Said]:
+        """What people say of these images."""
+        if self._library is None:
+            return {}
+        try:
+            return self._library.said(ids)
+        except LibraryUnavailable as error:
+            raise IndexUnavailable(str(error)) from error
+
+    def _derived(self, part: Part, rows: list[ImageRecord]) -> dict[str, Derived]:
         """By content: what the captioner that the collection shows says."""
         if part.collection not in self._captions:
             by = captions.serving(self.catalog, part.collection)
@@ -212,6 +233,8 @@ class Projector:
         """Notes what was applied and lets the index go."""
         self._mark()
         self.index.close()
+        if self._library:
+            self._library.close()
 
 
 def waiting(

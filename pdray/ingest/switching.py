@@ -28,6 +28,7 @@ from pdray.ingest.project import Projector
 from pdray.ingest.recorder import recorded
 from pdray.ingest.report import Progress, Report
 from pdray.ingest.tally import Tally
+from pdray.library.library import opened
 from pdray.models.resolve import resolve
 from pdray.records import ModelSpec
 
@@ -100,6 +101,9 @@ def switch(
         moved = report.state == "completed" and (allow_missing or not missing)
         if moved:
             pointer.advance(catalog, run.collection, new)
+            if library := opened(run.target.library):
+                library.wait_again(began)  # what was said meanwhile reached the old index alone
+                library.close()
         report.seconds = time.perf_counter() - started
         report.peak_bytes = run.memory.look()
         report.images_per_second = report.read / (report.seconds - tally.paused)
@@ -121,7 +125,8 @@ def _project(run: Run, reached: Reach) -> None:
     """The index of the new space, up to all that is committed. Raises IndexUnavailable."""
     run.show(Progress("projecting", total=run.tally.progress.total))
     spec = run.spec
-    projector = Projector(run.catalog, reached(run.target, spec.space, spec.dim), spec)
+    index = reached(run.target, spec.space, spec.dim)
+    projector = Projector(run.catalog, index, spec, opened(run.target.library))
     try:
         if projector.catch_up(run.collection):
             projector.index.optimise()

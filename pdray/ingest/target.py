@@ -19,6 +19,7 @@ def index_target(settings: Settings) -> IndexTarget:
         timeout=qdrant.timeout,
         prefix=qdrant.prefix,
         attempts=qdrant.attempts,
+        library=library_url(settings),
         layout=choose(
             qdrant.images,
             shards=qdrant.shards,
@@ -28,3 +29,9 @@ def index_target(settings: Settings) -> IndexTarget:
             memory=qdrant.memory,
         ),
     )
+
+
+def library_url(settings: Settings) -> str:
+    """The database of what people say, as SQLAlchemy names it."""
+    given = settings.library.url
+    return given.reveal() if given else f"sqlite:///{settings.state_dir / 'library.db'}"

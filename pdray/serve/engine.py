@@ -22,11 +22,13 @@ from pdray.errors import IndexUnavailable, PdrayError
 from pdray.index.filters import Filter
 from pdray.index.protocol import Index, Stored, Wanted
 from pdray.index.target import IndexTarget
+from pdray.library.library import opened
 from pdray.records import ModelSpec, Thumbnail
 from pdray.search.query import Towers
 from pdray.search.vocabulary import Vocabulary
 from pdray.serve import metrics
 from pdray.serve.held import Held, Indexes, models
+from pdray.serve.people import People
 from pdray.serve.pixels import ImageTower
 from pdray.serve.problems import Problem
 from pdray.serve.shown import Shown
@@ -63,10 +65,12 @@ class Engine:
         self._spaces: dict[str, Space] = {}
         self._succession = Succession()
         self._shown = Shown()
+        self.people = People(opened(target.library), self._holding)
         self.serving = b""  # the spaces by collection, as a part of keys
         self._values: tuple[int | None, dict[tuple[str, str], Vocabulary]] = (None, {})
         self._why = "The server is starting."
         self._ready = False
+        self._uncarried = ""  # why edits wait
         self._level = time.monotonic()
         self._catalog: Catalog | None = None
         self._turn = threading.Lock()
@@ -92,6 +96,7 @@ class Engine:
                 space.close()
             self._spaces.clear()
             self._indexes.close()
+            self.people.close()
 
     def __enter__(self) -> "Engine":
         self.refresh()
@@ -117,12 +122,23 @@ class Engine:
             try:
                 self._refresh()
                 if self._ready:
+                    self._carry_edits()
                     self._level = time.monotonic()
                     self._level_once.set()
             except (PdrayError, OSError) as error:
                 self._ready, self._why = False, str(error)
                 log.get("serve").warning("%s", error)
             metrics.LAG.value = time.monotonic() - self._level
+
+    def _carry_edits(self) -> None:
+        """What waits is carried at another time where that fails: searches go on without it."""
+        try:
+            self.people.catch_up()
+            self._uncarried = ""
+        except PdrayError as error:
+            if self._uncarried != str(error):
+                self._uncarried = str(error)
+                log.get("serve").warning("Edits wait: %s", error)
 
     def _refresh(self) -> None:
         if self._catalog is None:
@@ -146,6 +162,12 @@ class Engine:
         for resting in (*self._spaces.values(), self._own_tower):
             if resting:
                 resting.rest()
+
+    def _holding(self, collection: str) -> list[Index]:
+        """The indexes that hold a collection: of the model that serves, and of one before it."""
+        if collection not in self._succession.serving:
+            return []
+        return [self._indexes.index(spec) for spec in self.models(collection)]
 
     def _able(self, spec: ModelSpec) -> bool:
         return spec.space in self._spaces and self._indexes.opened(spec)

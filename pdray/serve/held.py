@@ -13,13 +13,14 @@ from typing import Any, Protocol, cast
 
 from pdray.catalog import lease, pointer
 from pdray.catalog.catalog import Catalog
-from pdray.errors import IndexUnavailable, PdrayError
+from pdray.errors import IndexUnavailable, LibraryUnavailable, PdrayError
 from pdray.index.following import follow
 from pdray.index.opening import open_index
 from pdray.index.owner import Owner
 from pdray.index.protocol import Index
 from pdray.index.target import IndexTarget
 from pdray.ingest.project import Projector
+from pdray.library.library import opened
 from pdray.records import ModelSpec
 from pdray.serve.version import Version
 
@@ -71,6 +72,8 @@ class Held:
         self._target = target
         self._embedded = target.url is None
         self._version = version or Version()
+        self._library = opened(target.library)
+        self._said: tuple[int, float] | None = None  # the state of the library
         self._following: Owner | None = None
         self._open: dict[str, tuple[Index, Projector]] = {}
         self._lacking: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -128,7 +131,7 @@ class Held:
         if spec.space not in self._open:
             opened = open_index(self._target, spec.space, spec.dim, wait_seconds=0.0)
             index = cast(Index, _Counted(opened, self._edited))
-            self._open[spec.space] = (index, Projector(catalog, index, spec))
+            self._open[spec.space] = (index, Projector(catalog, index, spec, self._library))
             self._version.move()
 
     def _edited(self) -> None:
@@ -153,7 +156,10 @@ class Held:
         same state, in whatever process, name it alike. While a run is at work it is another state
         every second.
         """
-        state: list[object] = [self._edits]
+        if self._library:
+            with suppress(LibraryUnavailable):  # searches go on without it
+                self._said = self._library.state()
+        state: list[object] = [self._edits, self._said]
         for name, spec in sorted(serving.items()):
             if spec.space in self._open:
                 ledger = self._open[spec.space][0].ledger
@@ -174,6 +180,8 @@ class Held:
             if self._following:
                 self._following.release()
                 self._following = None
+            if self._library:
+                self._library.close()
 
 
 class _Counted:

@@ -10,7 +10,14 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from pdray import log
-from pdray.errors import CatalogError, IndexUnavailable, ModelUnavailable, PdrayError, UsageError
+from pdray.errors import (
+    CatalogError,
+    IndexUnavailable,
+    LibraryUnavailable,
+    ModelUnavailable,
+    PdrayError,
+    UsageError,
+)
 
 RETRY_SECONDS = 5
 
@@ -85,6 +92,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem(400, "bad-query", str(error), "text")
         case IndexUnavailable():
             return Problem(503, "index-unavailable", str(error))
+        case LibraryUnavailable():
+            return Problem(503, "library-unavailable", str(error))
         case ModelUnavailable():
             return Problem(503, "model-unavailable", str(error))
         case CatalogError() | PdrayError():

@@ -7,6 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pdray.index.overlay import said_of
+from pdray.records import Said
 from pdray.serve.filtering import Filters
 from pdray.serve.problems import ProblemDocument
 
@@ -132,6 +134,9 @@ class Image(BaseModel):
     caption_by: str | None = Field(None, description="Model that made the caption, if one did.")
     tags: list[str] = []
     rating: int | None = None
+    edited: list[Literal["tags", "rating", "caption"]] = Field(
+        [], description="What of these people have changed."
+    )
     thumbnail: str | None = Field(None, description="URL; it changes when the picture does.")
     file: str = Field(description="URL of the original.")
 
@@ -305,10 +310,16 @@ def image_fields(id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         "latitude": place.get("lat"),
         "longitude": place.get("lon"),
         "tags": payload.get("keywords") or [],
+        "edited": _edited(said_of(payload)),
         "file": f"{here}/file",
         "thumbnail": f"{here}/thumbnail?v={edition(payload)}" if payload.get("thumb") else None,
     }
     return {**found, **named}
+
+
+def _edited(said: Said) -> list[str]:
+    tags = ["tags"] if said.get("tags") or said.get("without") else []
+    return [*tags, *(name for name in ("rating", "caption") if name in said)]
 
 
 def edition(payload: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from pdray.index.filters import NEWEST, Filter, Order, Spot
 from pdray.index.ledger import Ledger
 from pdray.index.points import Point
 from pdray.index.protocol import Found, Index, Payload, Stored, Wanted
-from pdray.records import ModelSpec
+from pdray.records import ModelSpec, Said
 from pdray.serve.held import Serving
 from pdray.serve.version import SeenVersion
 from pdray.serve.wire import Caller, Listener, Methods
@@ -78,9 +78,9 @@ class SharedIndex:
         """See Index."""
         self._call("delete", list(ids))
 
-    def annotate(self, ids: Sequence[str], keys: Mapping[str, Any]) -> None:
+    def annotate(self, said: Mapping[str, Said]) -> None:
         """See Index."""
-        self._call("annotate", list(ids), dict(keys))
+        self._call("annotate", dict(said))
 
     def search(
         self,

@@ -9,7 +9,7 @@ from tests.contract.given import name, points, vectors
 def test_points_and_ledger_survive_reopening(door: Door) -> None:
     with door.open() as index:
         index.upsert(points(20))
-        index.annotate([name(0)], {"tags": ["cat"]})
+        index.annotate({name(0): {"tags": ["cat"]}})
         index.ledger.mark(["part-1", "part-2"])
         before = list(index.scroll())
         top = [hit.id for hit in index.search(vectors(1)[0], limit=5)]

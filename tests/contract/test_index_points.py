@@ -1,10 +1,13 @@
 """Points are written, changed, taken away and read, alike in every index."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from pdray.index.filters import Filter
-from pdray.index.points import MACHINE_KEYS, Point
+from pdray.index.filters import Condition, Equals, Filter, Range
+from pdray.index.overlay import machine_of, said_of
+from pdray.index.points import Point
 from pdray.index.protocol import Index
 from tests.contract.given import DIM, name, points, vectors
 
@@ -33,26 +36,47 @@ def test_more_points_than_a_batch_all_arrive_twice(index: Index) -> None:
     assert np.allclose(last, vectors(1_100, seed=1)[-1], atol=1e-3)
 
 
-def test_an_upsert_replaces_machine_keys_and_keeps_library_keys(index: Index) -> None:
-    index.upsert(points(2, camera="canon eos", title="wrong"))
-    index.annotate([name(0)], {"tags": ["cat", "sofa"], "note": "mine"})
-    index.upsert(points(2, seed=1, camera="nikon d750"))
+def test_an_upsert_replaces_machine_keys_and_keeps_what_people_say(index: Index) -> None:
+    index.upsert(points(2, camera="canon eos", keywords=["cat"], caption="wrong", text="a\ncat"))
+    index.annotate({name(0): {"tags": ["sofa"], "rating": 4}})
+    index.upsert(points(2, seed=1, camera="nikon d750", keywords=["dog"], text="a\ndog"))
     first, second = index.retrieve([name(0), name(1)], with_vectors=True)
     machine = {"collection": "pets", "uri": "file:///p/0.jpg", "camera": "nikon d750"}
-    assert first.payload == {**machine, "tags": ["cat", "sofa"], "note": "mine"}
-    assert "title" not in second.payload
+    own = {"keywords": ["dog"], "text": "a\ndog"}
+    assert machine_of(first.payload) == machine | own
+    assert said_of(first.payload) == {"tags": ["sofa"], "rating": 4}
+    assert first.payload["keywords"] == ["dog", "sofa"]
+    assert first.payload["text"] == "a\ndog\nsofa"
+    assert (first.payload["rating"], "caption" in first.payload) == (4, False)
+    assert second.payload == machine | own | {"uri": "file:///p/1.jpg"}
     assert first.vector is not None
     assert np.allclose(first.vector, vectors(2, seed=1)[0], atol=1e-3)
 
 
-def test_annotate_removes_a_key_refuses_machine_keys_and_makes_no_point(index: Index) -> None:
-    index.upsert(points(1))
-    index.annotate([name(0), name(9)], {"note": "mine", "tags": ["a"]})
-    index.annotate([name(0)], {"note": None})
-    assert index.retrieve([name(0)])[0].payload.keys() - MACHINE_KEYS == {"tags"}
-    assert index.count() == 1
-    with pytest.raises(ValueError, match="camera"):
-        index.annotate([name(0)], {"camera": "x"})
+def test_what_people_say_is_found_taken_back_and_makes_no_point(index: Index) -> None:
+    index.upsert(points(3, keywords=["cat"], rating=1))
+    before = list(index.scroll())
+    index.annotate({name(0): {"without": ["cat"], "rating": 5}, name(9): {"rating": 5}})
+    index.annotate({})
+    assert index.count() == 3
+
+    def matching(condition: Condition) -> int:
+        return index.matches(Filter("pets", (condition,)))
+
+    assert matching(Range("rating", gte=4)) == 1
+    assert matching(Equals("keywords", "cat")) == 2
+    index.annotate({name(0): {}})
+    assert list(index.scroll()) == before
+    assert matching(Equals("keywords", "cat")) == 3
+
+
+def test_a_point_that_is_new_has_what_people_said_of_it_before(index: Index) -> None:
+    [point] = points(1, rating=1)
+    index.upsert([replace(point, said={"rating": 5})])
+    assert index.retrieve([name(0)])[0].payload["rating"] == 5
+    index.annotate({name(0): {"rating": 3}})
+    index.upsert([replace(point, said={"rating": 5})])  # read before the edit
+    assert index.retrieve([name(0)])[0].payload["rating"] == 3
 
 
 def test_deleting_removes_and_forgives_unknown_ids(index: Index) -> None:

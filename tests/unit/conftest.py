@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from pdray.ingest.target import index_target
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
+from tests.postgres import postgresql
 from tests.served import Made, copied, make, settings_of
 
 
@@ -78,6 +79,13 @@ def certificate(tmp_path: Path) -> Callable[[], tuple[Path, Path]]:
         return stem.with_suffix(".ca"), stem.with_suffix(".chain")
 
     return make
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL of the tests' own."""
+    with postgresql() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -81,13 +81,13 @@ index.upsert(points(0, 600))
 index.ledger.mark(["first"])
 index.upsert(points(600, 700))
 index.delete([points(0, 1)[0].id])
-index.annotate([points(1, 2)[0].id], {{"tags": ["cat"]}})
+index.annotate({{points(1, 2)[0].id: {{"tags": ["cat"]}}}})
 die()
 """
     killed(tmp_path, code)
     with open_index(IndexTarget(tmp_path), SPACE, DIM) as index:
         assert {point for point, _ in index.scroll("pets")} == {name(i) for i in range(1, 700)}
-        assert index.retrieve([name(1)])[0].payload["tags"] == ["cat"]
+        assert index.retrieve([name(1)])[0].payload["keywords"] == ["cat"]
         assert index.ledger.applied() == {"first"}
 
 
@@ -187,15 +187,15 @@ def test_people_can_annotate_while_ingestion_writes(tmp_path: Path) -> None:
 
         def annotate() -> None:
             for turn in range(100):
-                index.annotate([name(turn % 50)], {f"note-{turn}": turn})
+                index.annotate({name(turn % 50): {"rating": turn // 50, "tags": [f"t{turn}"]}})
 
         thread = threading.Thread(target=annotate)
         thread.start()
         for _ in range(30):
             index.upsert(points(50))
         thread.join()
-        kept = {key for _, found in index.scroll() for key in found} - {"collection"}
-        assert kept == {f"note-{turn}" for turn in range(100)}
+        kept = {(found["rating"], *found["keywords"]) for _, found in index.scroll()}
+        assert kept == {(1, f"t{turn}") for turn in range(50, 100)}
 
 
 @pytest.mark.parametrize("exact_up_to", [50_000, 0])

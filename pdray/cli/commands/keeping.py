@@ -1,5 +1,6 @@
 """`pdray compact`, `forget`, `backup`, `restore`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -43,6 +44,20 @@ def forget(
     from pdray.cli.keeping import run_forget
 
     run_forget({"workspace": workspace, "config": config}, what, collection, yes, as_json)
+
+
+def corrections(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="The captions.jsonl to write.")],
+    workspace: Workspace = None,
+    collection: Collection = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the captions that people corrected, for `finetune` and `eval`."""
+    from pdray.cli.correcting import run_corrections
+
+    flags = {"workspace": workspace, "collection": collection, "config": config}
+    run_corrections(flags, out, as_json)
 
 
 def backup(

@@ -10,11 +10,12 @@ from starlette.concurrency import run_in_threadpool as in_thread
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
-from pdray.serve import asking, browsing
+from pdray.serve import asking, browsing, editing
+from pdray.serve.editing import Edited, ImageEdit, ImagesEdit
 from pdray.serve.engine import Engine
 from pdray.serve.originals import original, respond
 from pdray.serve.problems import Problem
-from pdray.serve.routes.documents import Conditions, Name, failures, routes
+from pdray.serve.routes.documents import WRITES, Conditions, Name, failures, routes
 from pdray.serve.shapes import Answer, Image, Limit, Page, Sort, Timeline, edition, image_fields
 
 _FOREVER = "private, max-age=31536000, immutable"
@@ -45,6 +46,17 @@ def router(engine: Engine) -> APIRouter:
         """All that is known of one image."""
         stored = await in_thread(engine.image, str(id))
         return Image(**image_fields(stored.id, stored.payload))
+
+    @api.patch("/images/{id}", dependencies=WRITES)
+    async def edit_image(id: UUID, asked: ImageEdit) -> Image:
+        """Changes tags, rating or caption, which every search goes by from then on."""
+        return await in_thread(editing.edit_one, engine, str(id), asked)
+
+    @api.post("/images/edit", dependencies=WRITES)
+    async def edit_images(asked: ImagesEdit) -> Edited:
+        """The same for many images: all that there are, or none."""
+        ids = [str(id) for id in dict.fromkeys(asked.ids)]
+        return await in_thread(editing.edit_many, engine, ids, asked)
 
     @api.get("/images/{id}/similar")
     async def similar(id: UUID, limit: Annotated[Limit, Query()] = 50) -> Answer:

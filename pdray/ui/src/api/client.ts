@@ -31,7 +31,7 @@ export class Unreachable extends Error {
 type Values = Record<string, string | number | boolean | readonly string[] | null | undefined>;
 
 interface Asking {
-  method?: "GET" | "POST" | "PUT" | "DELETE";
+  method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   query?: Values | undefined;
   body?: unknown;
   signal?: AbortSignal | undefined;

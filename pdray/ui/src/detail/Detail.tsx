@@ -1,6 +1,7 @@
 import { ActionIcon, Button, FocusTrap, Loader } from "@mantine/core";
-import { IconArrowLeft, IconPhotoPlus, IconPhotoSearch } from "@tabler/icons-react";
+import { IconArrowLeft, IconPencil, IconPhotoPlus, IconPhotoSearch } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
 import { useTranslation } from "react-i18next";
 
 import { queries } from "../api/queries";
@@ -8,6 +9,7 @@ import type { Feed, Picture as Shown } from "../grid/feed";
 import { StateOf } from "../shell/StateOf";
 import { Acts } from "./Acts";
 import styles from "./detail.module.css";
+import { Edit } from "./Edit";
 import { Facts } from "./Facts";
 import { Picture } from "./Picture";
 import { Similar } from "./Similar";
@@ -34,7 +36,9 @@ export function Detail(props: Props) {
   const found = feed.find(id);
   const listed = found && feed.at(found);
   const { data, error, refetch } = useQuery({ ...queries.image(id), enabled: !listed });
-  const picture: Shown | undefined = listed ?? data;
+  // What was edited here is newer than the list that it was found in.
+  const picture: Shown | undefined = listed && data ? { ...listed, ...data } : (listed ?? data);
+  const [editing, setEditing] = useState<string | null>(null);
   const step = useStepping(props);
   useKeys(step, props, picture);
   const title = picture ? (picture.caption ?? picture.title ?? picture.name) : t("detail.title");
@@ -67,7 +71,10 @@ export function Detail(props: Props) {
           {found && <Steps {...{ step, feed, id }} />}
         </div>
         <aside className={styles.panel} aria-label={t("detail.about")}>
-          {picture && (
+          {picture && editing === picture.id && (
+            <Edit key={picture.id} picture={picture} onDone={() => setEditing(null)} />
+          )}
+          {picture && editing !== picture.id && (
             <>
               <Facts picture={picture} onFind={props.onFind}>
                 <Button
@@ -77,6 +84,14 @@ export function Detail(props: Props) {
                   onClick={() => props.onLike(picture)}
                 >
                   {t("detail.like")}
+                </Button>
+                <Button
+                  leftSection={<IconPencil size={18} stroke={1.7} aria-hidden />}
+                  variant="default"
+                  size="sm"
+                  onClick={() => setEditing(picture.id)}
+                >
+                  {t("edit.title")}
                 </Button>
                 {props.onAdd && (
                   <Button

@@ -57,6 +57,9 @@ export function Facts({ picture, onFind, children }: Props) {
     const score = round(picture.score, 3).toLocaleString(i18n.language);
     facts.push([t("fact.score"), t("fact.rank", { score, rank: picture.rank })]);
   }
+  if (picture.edited.length > 0) {
+    facts.push([t("fact.edited"), picture.edited.map((one) => t(`edited.${one}`)).join(", ")]);
+  }
   if (picture.caption_by) facts.push([t("fact.caption_by"), picture.caption_by]);
   return (
     <>

@@ -1,0 +1,141 @@
+"""People's edits by the API: what is searched goes by them, whatever happens to the index."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from pdray.errors import IndexUnavailable
+from pdray.ingest.maintain import rebuild
+from pdray.ingest.target import index_target
+from pdray.serve.app import build_app
+from pdray.serve.engine import Engine
+from tests.served import Made, copied, settings_of
+
+API = "/api/v1"
+
+
+@pytest.fixture
+def own(made: Made, tmp_path: Path) -> Made:
+    return copied(made, tmp_path)
+
+
+def opened(engine: Engine) -> TestClient:
+    return TestClient(build_app(engine), base_url="http://127.0.0.1")
+
+
+def some(client: TestClient, count: int = 3) -> list[dict[str, Any]]:
+    answer = client.get(f"{API}/images", params={"limit": count})
+    assert answer.status_code == 200, answer.text
+    return list(answer.json()["images"])
+
+
+def found(client: TestClient, q: str) -> set[str]:
+    answer = client.post(f"{API}/search", json={"text": q})
+    assert answer.status_code == 200, answer.text
+    return {hit["id"] for hit in answer.json()["hits"]}
+
+
+def test_tags_rating_and_caption_are_searched_counted_and_taken_back(client: TestClient) -> None:
+    before = some(client, 1)[0]
+    url = f"{API}/images/{before['id']}"
+    assert not found(client, "tag:lisbon") | found(client, "rating:>=5")
+    edit = {"add_tags": ["lisbon", " tram "], "rating": 5, "caption": "A yellow tram uphill"}
+    answer = client.patch(url, json=edit)
+    assert answer.status_code == 200, answer.text
+    edited = answer.json()
+    assert edited == client.get(url).json()
+    assert edited["tags"] == [*before["tags"], "lisbon", "tram"]
+    assert (edited["rating"], edited["caption"]) == (5, "A yellow tram uphill")
+    assert edited["edited"] == ["tags", "rating", "caption"]
+    assert found(client, "tag:lisbon rating:>=5") == {before["id"]}
+    assert before["id"] in found(client, '"yellow tram"')
+    facets = client.get(f"{API}/facets", params={"field": "keywords"}).json()["facets"]
+    assert {"value": "lisbon", "count": 1} in facets["keywords"]
+    client.patch(url, json={"remove_tags": ["tram"], "caption": None})
+    now = client.get(url).json()
+    assert (now["caption"], now["tags"]) == (before["caption"], [*before["tags"], "lisbon"])
+    client.patch(url, json={"reset": True})
+    assert client.get(url).json() == before
+    assert not found(client, "tag:lisbon")
+
+
+def test_many_images_are_edited_at_once(client: TestClient) -> None:
+    ids = [image["id"] for image in some(client, 5)]
+    gone = "6f1f0b52-4be9-5a83-9d2b-8f2f6d1c7a10"
+    answer = client.post(f"{API}/images/edit", json={"ids": [*ids, gone], "add_tags": ["many"]})
+    assert answer.json() == {"images": 5, "missing": [gone]}
+    assert found(client, "tag:many") == set(ids)
+    client.post(f"{API}/images/edit", json={"ids": ids, "reset": True})
+
+
+@pytest.mark.parametrize(
+    ("edit", "field"),
+    [
+        ({}, None),
+        ({"rating": 6}, "rating"),
+        ({"add_tags": [""]}, "add_tags.0"),
+        ({"caption": "two\nlines"}, "caption"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_a_wrong_edit_says_what_is_wrong(
+    client: TestClient, edit: dict[str, Any], field: str | None
+) -> None:
+    answer = client.patch(f"{API}/images/{some(client, 1)[0]['id']}", json=edit)
+    assert (answer.status_code, answer.json()["field"]) == (422, field)
+    missing = client.patch(f"{API}/images/6f1f0b52-4be9-5a83-9d2b-8f2f6d1c7a10", json={"rating": 1})
+    assert missing.status_code == 404
+
+
+def test_a_reader_changes_nothing(own: Made) -> None:
+    settings = settings_of(own, serve_read_key="reads", serve_write_key="writes")
+    with Engine(settings, index_target(settings)) as engine, opened(engine) as client:
+        client.headers["Authorization"] = "Bearer reads"
+        url = f"{API}/images/{some(client, 1)[0]['id']}"
+        assert client.patch(url, json={"rating": 1}).status_code == 403
+        client.headers["Authorization"] = "Bearer writes"
+        assert client.patch(url, json={"rating": 1}).status_code == 200
+
+
+def test_edits_outlive_a_restart_a_rebuild_and_another_run(own: Made) -> None:
+    settings = settings_of(own)
+    target = index_target(settings)
+    with Engine(settings, target) as engine, opened(engine) as client:
+        first, second, _ = some(client)
+        client.patch(f"{API}/images/{first['id']}", json={"rating": 4, "add_tags": ["kept"]})
+        client.patch(f"{API}/images/{second['id']}", json={"caption": "Mine"})
+    rebuild(settings, target)
+    with Engine(settings, target) as engine, opened(engine) as client:
+        assert found(client, "tag:kept rating:4") == {first["id"]}
+        assert client.get(f"{API}/images/{second['id']}").json()["caption"] == "Mine"
+
+
+def test_an_edit_whose_index_is_away_is_kept_and_carried_later(
+    own: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(own)
+    with Engine(settings, index_target(settings)) as engine, opened(engine) as client:
+        image = some(client, 1)[0]
+
+        def away(collection: str) -> Any:
+            raise IndexUnavailable("It is away.")
+
+        monkeypatch.setattr(engine.people, "_indexes", away)
+        answer = client.patch(f"{API}/images/{image['id']}", json={"rating": 2})
+        assert (answer.status_code, answer.json()["rating"]) == (200, image["rating"])
+        monkeypatch.undo()
+        engine.refresh()
+        assert client.get(f"{API}/images/{image['id']}").json()["rating"] == 2
+
+
+def test_a_database_that_is_away_changes_nothing_and_says_so(own: Made) -> None:
+    from tests.ports import free_port
+
+    url = f"postgresql://pdray:secret-word@127.0.0.1:{free_port()}/db"
+    settings = settings_of(own, library_url=url)
+    with Engine(settings, index_target(settings)) as engine, opened(engine) as client:
+        images = client.get(f"{API}/images", params={"limit": 1})
+        assert images.status_code in (200, 503)
+        assert "secret-word" not in images.text + (engine.why_not_ready or "")
