@@ -242,3 +242,11 @@ def test_axe_finds_nothing_wrong_in_asking_for_a_key(page: Page, look: Look, key
     page.get_by_role("button", name="Continue").click()
     page.get_by_text("This key isn't known here.").wait_for()
     look()
+
+
+def test_axe_finds_nothing_wrong_in_editing(page: Page, look: Look) -> None:
+    page.goto("/?q=a+red+circle")
+    page.locator("[data-id]").first.click()
+    page.get_by_role("button", name="Edit", exact=True).click()
+    page.get_by_role("textbox", name="Caption").wait_for()
+    look()

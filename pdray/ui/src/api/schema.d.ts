@@ -203,6 +203,30 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
+        /**
+         * Edit Image
+         * @description Changes tags, rating or caption, which every search goes by from then on.
+         */
+        patch: operations["edit_image_api_v1_images__id__patch"];
+        trace?: never;
+    };
+    "/api/v1/images/edit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Edit Images
+         * @description The same for many images: all that there are, or none.
+         */
+        post: operations["edit_images_api_v1_images_edit_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
         patch?: never;
         trace?: never;
     };
@@ -758,6 +782,20 @@ export interface components {
             token: string;
         };
         /**
+         * Edited
+         * @description What came of it.
+         */
+        Edited: {
+            /** Images */
+            images: number;
+            /**
+             * Missing
+             * @description Ids that there are no images of.
+             * @default []
+             */
+            missing: string[];
+        };
+        /**
          * FacetAnswer
          * @description Values of each field among the matches of the query's conditions, most first.
          */
@@ -1005,6 +1043,12 @@ export interface components {
             /** Rating */
             rating?: number | null;
             /**
+             * Edited
+             * @description What of these people have changed.
+             * @default []
+             */
+            edited: ("tags" | "rating" | "caption")[];
+            /**
              * Thumbnail
              * @description URL; it changes when the picture does.
              */
@@ -1087,6 +1131,12 @@ export interface components {
             /** Rating */
             rating?: number | null;
             /**
+             * Edited
+             * @description What of these people have changed.
+             * @default []
+             */
+            edited: ("tags" | "rating" | "caption")[];
+            /**
              * Thumbnail
              * @description URL; it changes when the picture does.
              */
@@ -1096,6 +1146,88 @@ export interface components {
              * @description URL of the original.
              */
             file: string;
+        };
+        /**
+         * ImageEdit
+         * @description What is to change; what is left out stays. Originals are never written to.
+         * @example {
+         *       "add_tags": [
+         *         "lisbon"
+         *       ],
+         *       "rating": 4
+         *     }
+         */
+        ImageEdit: {
+            /**
+             * Add Tags
+             * @default []
+             */
+            add_tags: string[];
+            /**
+             * Remove Tags
+             * @description The file's own too.
+             * @default []
+             */
+            remove_tags: string[];
+            /**
+             * Rating
+             * @description null: the file's own again.
+             */
+            rating?: number | null;
+            /**
+             * Caption
+             * @description null: the file's or the model's again.
+             */
+            caption?: string | null;
+            /**
+             * Reset
+             * @description First take back all that people said before.
+             * @default false
+             */
+            reset: boolean;
+        };
+        /**
+         * ImagesEdit
+         * @description The same change of many images.
+         * @example {
+         *       "add_tags": [
+         *         "holiday"
+         *       ],
+         *       "ids": [
+         *         "6f1f0b52-4be9-5a83-9d2b-8f2f6d1c7a10"
+         *       ]
+         *     }
+         */
+        ImagesEdit: {
+            /**
+             * Add Tags
+             * @default []
+             */
+            add_tags: string[];
+            /**
+             * Remove Tags
+             * @description The file's own too.
+             * @default []
+             */
+            remove_tags: string[];
+            /**
+             * Rating
+             * @description null: the file's own again.
+             */
+            rating?: number | null;
+            /**
+             * Caption
+             * @description null: the file's or the model's again.
+             */
+            caption?: string | null;
+            /**
+             * Reset
+             * @description First take back all that people said before.
+             * @default false
+             */
+            reset: boolean;
+            /** Ids */
+            ids: string[];
         };
         /**
          * MixPart
@@ -3499,6 +3631,364 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Image"];
+                };
+            };
+            /** @description The query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description A key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not allowed: another site's page, a name that isn't this server's, or a reader's key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description The request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not available now; try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+        };
+    };
+    edit_image_api_v1_images__id__patch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImageEdit"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Image"];
+                };
+            };
+            /** @description The query is wrong */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description A key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not allowed: another site's page, a name that isn't this server's, or a reader's key */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description There is no such thing */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description The request is wrong */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+            /** @description Not available now; try again after Retry-After seconds */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": {
+                        /** Type */
+                        type: string;
+                        /** Title */
+                        title: string;
+                        /** Status */
+                        status: number;
+                        /** Detail */
+                        detail: string;
+                        /** Code */
+                        code: string;
+                        /** Field */
+                        field?: string | null;
+                    };
+                };
+            };
+        };
+    };
+    edit_images_api_v1_images_edit_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImagesEdit"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Edited"];
                 };
             };
             /** @description The query is wrong */

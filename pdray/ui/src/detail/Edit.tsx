@@ -1,4 +1,4 @@
-import { Button, Group, Rating, Stack, TagsInput, Text, Textarea } from "@mantine/core";
+import { Button, Group, Input, Rating, Stack, TagsInput, Text, Textarea } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 import { useTranslation } from "react-i18next";
@@ -50,7 +50,7 @@ export function Edit({ picture, onDone }: Props) {
           maxLength={2_000}
           autosize
           minRows={2}
-          data-autofocus
+          autoFocus
         />
         <TagsInput
           label={t("fact.tags")}
@@ -61,12 +61,15 @@ export function Edit({ picture, onDone }: Props) {
           maxTags={MOST_TAGS}
           limit={8}
         />
-        <div>
-          <Text component="span" size="sm" fw={500} id="edit-rating">
-            {t("fact.rating")}
-          </Text>
-          <Rating value={rating} onChange={setRating} size="lg" aria-labelledby="edit-rating" />
-        </div>
+        <Input.Wrapper label={t("fact.rating")} labelElement="div">
+          <Rating
+            value={rating}
+            onChange={setRating}
+            size="lg"
+            role="radiogroup"
+            aria-label={t("fact.rating")}
+          />
+        </Input.Wrapper>
         {send.error && (
           <Text role="alert" size="sm" c="var(--mantine-color-error)">
             {send.error.message}

@@ -1,0 +1,76 @@
+"""What people say of an image, said on the page."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import served
+from tests.browser.test_looking import detail, tiles
+from tests.served import Made, copied, settings_of
+
+
+@pytest.fixture
+def own(made: Made, tmp_path: Path) -> Iterator[str]:
+    """The address of a server whose images may be edited."""
+    with served(settings_of(copied(made, tmp_path))) as url:
+        yield url
+
+
+def test_an_edit_shows_is_found_and_is_taken_back(page: Page, own: str) -> None:
+    page.goto(f"{own}/?q=a+red+circle")
+    image = tiles(page)[0]
+    page.locator(f"[data-id='{image}']").click()
+    panel = detail(page)
+    said = panel.get_by_role("complementary").locator("p").first.inner_text()
+    panel.get_by_role("button", name="Edit", exact=True).click()
+    caption = panel.get_by_role("textbox", name="Caption")
+    expect(caption).to_be_focused()
+    caption.fill("A tram uphill")
+    tags = panel.get_by_label("Tags", exact=True).first
+    tags.fill("lisbon")
+    tags.press("Enter")
+    panel.get_by_role("radio", name="4").press("Space")
+    tags.press("ArrowLeft")  # moves in the field, not to another image
+    panel.get_by_role("button", name="Save", exact=True).click()
+    expect(panel.get_by_text("A tram uphill")).to_be_visible()
+    expect(panel.get_by_text("4 / 5")).to_be_visible()
+    expect(panel.get_by_text("tags, rating, caption")).to_be_visible()
+    panel.get_by_role("link", name="lisbon").click()
+    page.wait_for_url(re.compile(r"q=tag%3Alisbon"))
+    expect(page.get_by_text("1 image", exact=True)).to_be_visible()
+    page.locator(f"[data-id='{image}']").click()
+    panel.get_by_role("button", name="Edit", exact=True).click()
+    panel.get_by_role("button", name="Take all edits back").click()
+    expect(panel.get_by_text("A tram uphill")).to_have_count(0)
+    if said:
+        expect(panel.get_by_text(said).first).to_be_visible()
+    expect(panel.get_by_role("link", name="lisbon")).to_have_count(0)
+
+
+def test_cancel_changes_nothing(page: Page, own: str) -> None:
+    page.goto(own)
+    tiles(page)
+    page.locator("[data-id]").first.click()
+    panel = detail(page)
+    panel.get_by_role("button", name="Edit", exact=True).click()
+    panel.get_by_role("textbox", name="Caption").fill("Never said")
+    panel.get_by_role("button", name="Cancel").click()
+    expect(panel.get_by_role("button", name="Edit", exact=True)).to_be_visible()
+    expect(panel.get_by_text("Never said")).to_have_count(0)
+
+
+def test_who_may_not_write_is_told_so(page: Page, keyed: str) -> None:
+    page.goto(keyed)
+    page.get_by_role("textbox", name="Key").fill("look")
+    page.get_by_role("button", name="Continue").click()
+    tiles(page)
+    page.locator("[data-id]").first.click()
+    panel = detail(page)
+    panel.get_by_role("button", name="Edit", exact=True).click()
+    panel.get_by_role("textbox", name="Caption").fill("Mine")
+    panel.get_by_role("button", name="Save", exact=True).click()
+    expect(panel.get_by_role("alert")).to_be_visible()
+    expect(panel.get_by_role("textbox", name="Caption")).to_have_value("Mine")
