@@ -14,7 +14,7 @@ COPY building building
 COPY pdray pdray
 # The page is built into it; Node comes along as a Python package.
 RUN python -m pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
-RUN python -c "import tomllib; print(*tomllib.load(open('/src/pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > /wheels/requirements.txt \
+RUN python -c "import tomllib; p = tomllib.load(open('/src/pyproject.toml', 'rb'))['project']; print(*p['dependencies'], *p['optional-dependencies']['postgresql'], sep='\n')" > /wheels/requirements.txt \
  && cp /src/constraints.txt /wheels/constraints.txt
 
 # What pdray depends on is a layer of its own, which only a change of versions makes anew. torch comes first

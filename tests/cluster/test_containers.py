@@ -91,7 +91,7 @@ def test_the_image_runs_as_a_user_that_kubernetes_can_check() -> None:
 
 def test_compose_runs_pinned_images_and_waits_for_what_is_healthy(composed: dict[str, Any]) -> None:
     services = composed["services"]
-    assert set(services) == {"qdrant", "redis", "head", "worker", "api", "ingest"}
+    assert set(services) == {"qdrant", "redis", "postgresql", "head", "worker", "api", "ingest"}
     for name, service in services.items():
         image, _, tag = service["image"].rpartition(":")
         assert image
@@ -140,7 +140,9 @@ def test_the_keys_that_compose_mounts_are_made_once_and_kept(
     assert yaml.safe_load(made["qdrant.yaml"])["service"]["api_key"] == made["qdrant-key"]
     assert made["redis"] in made["cache-url"]
     assert f"requirepass {made['redis']}" in made["redis.conf"]
-    keys = [made[name] for name in ("ray-token", "qdrant-key", "write-key", "read-key", "redis")]
+    assert made["postgresql"] in made["library-url"]
+    names = ("ray-token", "qdrant-key", "write-key", "read-key", "redis", "postgresql")
+    keys = [made[name] for name in names]
     assert len(set(keys)) == len(keys)
     subprocess.run([sys.executable, script, str(tmp_path / "s")], check=True, capture_output=True)
     assert made == {path.name: path.read_text("utf-8") for path in (tmp_path / "s").iterdir()}

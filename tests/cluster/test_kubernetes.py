@@ -39,6 +39,7 @@ EVERYTHING: dict[str, Any] = {
     "monitoring": {"serviceMonitor": True, "dashboard": True},
     "image": {"pullSecrets": [{"name": "registry"}]},
     "environment": {"PDRAY_QDRANT_IMAGES": 10_000_000},
+    "library": {"existingSecret": "people"},
 }
 EXTERNAL: dict[str, Any] = {
     "workspace": {"url": "s3://bucket/pdray"},

@@ -1,5 +1,6 @@
 """What people say of images is kept, alike in SQLite and PostgreSQL."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -19,10 +20,17 @@ from tests.postgres import PASSWORD
 A, B, C = (str(uuid.uuid5(uuid.NAMESPACE_URL, name)) for name in "abc")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(
+    params=["sqlite", "postgresql", pytest.param("service", marks=pytest.mark.server)]
+)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'new' / 'library.db'}"
+    if request.param == "service":
+        service = os.environ.get("PDRAY_TEST_POSTGRESQL_URL")
+        if not service:
+            pytest.skip("PDRAY_TEST_POSTGRESQL_URL names no server")
+        return service
     return str(request.getfixturevalue("postgres_url"))
 
 

@@ -37,6 +37,10 @@ http://{{ include "pdray.name" . }}-qdrant:6333
   value: {{ include "pdray.qdrantUrl" .root | quote }}
 - name: PDRAY_QDRANT_API_KEY_FILE
   value: /etc/pdray/{{ .key }}
+{{- if .root.Values.library.existingSecret }}
+- name: PDRAY_LIBRARY_URL_FILE
+  value: /etc/pdray-library/library-url
+{{- end }}
 {{- if .serves }}
 - name: PDRAY_SERVE_WRITE_KEY_FILE
   value: /etc/pdray/write-key
@@ -134,6 +138,9 @@ spec:
           {{- end }}
       volumeMounts:
         - {name: keys, mountPath: /etc/pdray, readOnly: true}
+        {{- if .root.Values.library.existingSecret }}
+        - {name: library, mountPath: /etc/pdray-library, readOnly: true}
+        {{- end }}
         - {name: data, mountPath: /data}
         - {name: shm, mountPath: /dev/shm}
   volumes:
@@ -149,6 +156,10 @@ spec:
           - {key: cache-url, path: cache-url}
           {{- end }}
           {{- end }}
+    {{- with .root.Values.library.existingSecret }}
+    - name: library
+      secret: {secretName: {{ . }}, items: [{key: library-url, path: library-url}]}
+    {{- end }}
     - name: data
       {{- if .root.Values.workspace.url }}
       emptyDir: {} # models that were fetched; the workspace is in the bucket
