@@ -23,13 +23,12 @@ def run_corrections(flags: dict[str, Any], out: Path, as_json: bool) -> None:
     """The command `corrections`."""
     settings = load(flags)
     catalog = Catalog.open(settings.workspace)
-    library = Library(library_url(settings))
-    said = {
-        row.image_id: row.said["caption"]
-        for row in library.all(settings.collection)
-        if "caption" in row.said
-    }
-    library.close()
+    with Library(library_url(settings)) as library:
+        said = {
+            row.image_id: row.said["caption"]
+            for row in library.all(settings.collection)
+            if "caption" in row.said
+        }
     lines, elsewhere = [], 0
     for image_id, uri, *_ in live_versions(catalog, settings.collection):
         if image_id in said:
@@ -54,9 +53,8 @@ def run_corrections(flags: dict[str, Any], out: Path, as_json: bool) -> None:
 
 def written(settings: Settings) -> bytes:
     """All that people say in a workspace, as lines."""
-    library = Library(library_url(settings))
-    lines = [json.dumps(asdict(row), ensure_ascii=False) for row in library.all()]
-    library.close()
+    with Library(library_url(settings)) as library:
+        lines = [json.dumps(asdict(row), ensure_ascii=False) for row in library.all()]
     return "".join(f"{line}\n" for line in lines).encode()
 
 
@@ -66,10 +64,9 @@ def brought_back(settings: Settings, source: str) -> None:
         data = open_store(source).read(PEOPLE)
     except FileNotFoundError:
         return
-    library = Library(library_url(settings))
     if data:
-        library.put(_rows(data))
-    library.close()
+        with Library(library_url(settings)) as library:
+            library.put(_rows(data))
 
 
 def _rows(data: bytes) -> Iterator[Row]:

@@ -26,7 +26,7 @@ from pdray.index.opening import open_index
 from pdray.index.target import IndexTarget
 from pdray.ingest import following
 from pdray.ingest.upkeep import catch_up
-from pdray.library.library import opened
+from pdray.library.library import Library
 from pdray.records import ImageRecord, ModelSpec
 
 _ROWS_A_PART = 4096
@@ -162,14 +162,13 @@ def forget(
 
 def _forget_people(catalog: Catalog, target: IndexTarget, found: Forgotten) -> None:
     """What people said goes too, but of images that moved to where they are not forgotten."""
-    library = opened(target.library)
-    if library is None:
+    if target.library is None:
         return
     ids = {image for _, _, image in found.last if image}
     if found.what is not None:
         ids -= {image for image, *_ in live_versions(catalog, found.collection)}
-    library.forget(ids)
-    library.close()
+    with Library(target.library) as library:
+        library.forget(ids)
 
 
 def _end(catalog: Catalog, found: Forgotten) -> list[str]:

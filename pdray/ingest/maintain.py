@@ -12,11 +12,12 @@ from pdray.catalog.view import connect, live_records, live_versions, load_live
 from pdray.config import Settings
 from pdray.errors import CatalogError, IndexUnavailable
 from pdray.index.opening import open_index, rebuild_index
+from pdray.index.overlay import PEOPLE, said_of
 from pdray.index.protocol import Index
 from pdray.index.target import IndexTarget
 from pdray.ingest.project import Projector, waiting
-from pdray.library.library import opened
-from pdray.records import ImageRecord
+from pdray.library.library import Library, opened
+from pdray.records import ImageRecord, Said
 
 _SHOWN = 20
 Reach = Callable[..., Index]  # as open_index
@@ -92,7 +93,7 @@ class Agreement:
     points: int = 0
     missing: int = 0  # in the catalog alone
     surplus: int = 0  # in the index alone
-    outdated: int = 0  # in both, of different versions
+    outdated: int = 0  # in both, of different versions or with other edits
     shared_ids: int = 0  # live rows beyond the first that carry an id
     examples: list[str] = field(default_factory=list)
 
@@ -103,7 +104,7 @@ class Agreement:
 
 
 def verify(settings: Settings, target: IndexTarget, reach: Reach = open_index) -> Agreement:
-    """Compares ids and versions of live rows and points."""
+    """Compares ids and versions of live rows and points, and what people say of them."""
     catalog = Catalog.open(settings.workspace)
     name = settings.collection
     spec = serving(catalog, name).spec
@@ -116,8 +117,9 @@ def verify(settings: Settings, target: IndexTarget, reach: Reach = open_index) -
             _example(result, f"{uri} shares its id {image_id} with another image")
         wanted[image_id] = (uri, *rest)
     fields = ["uri", "version", "seq", "content_id"]
+    said = _edits(target, name)
     with reach(target, spec.space, spec.dim) as index:
-        for point, payload in index.scroll(name, fields):
+        for point, payload in index.scroll(name, [*fields, PEOPLE]):
             result.points += 1
             expected = wanted.pop(point, None)
             stored = tuple(payload.get(key) for key in fields)
@@ -127,10 +129,20 @@ def verify(settings: Settings, target: IndexTarget, reach: Reach = open_index) -
             elif stored != expected:
                 result.outdated += 1
                 _example(result, f"{expected[0]} ({point}) is {expected}, in the index {stored}")
+            elif said_of(payload) != said.get(point, {}):
+                result.outdated += 1
+                _example(result, f"{expected[0]} ({point}) was edited, in the index otherwise")
     result.missing = len(wanted)
     for point, expected in list(wanted.items())[:_SHOWN]:
         _example(result, f"{expected[0]} ({point}) is in the catalog alone")
     return result
+
+
+def _edits(target: IndexTarget, collection: str) -> dict[str, Said]:
+    if target.library is None:
+        return {}
+    with Library(target.library) as library:
+        return {row.image_id: row.said for row in library.all(collection)}
 
 
 def _example(result: Agreement, sentence: str) -> None:
@@ -158,7 +170,7 @@ def rebuild(
             stack.enter_context(lease.hold(catalog, name, "rebuild"))
         library = opened(target.library)
         if library:
-            stack.callback(library.close)
+            stack.enter_context(library)
             # What is said while the old index still answers reaches the new one after it.
             stack.callback(library.wait_again, time.time())
         index = stack.enter_context(rebuild_index(target, spec.space, spec.dim))

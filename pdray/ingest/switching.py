@@ -102,8 +102,8 @@ def switch(
         if moved:
             pointer.advance(catalog, run.collection, new)
             if library := opened(run.target.library):
-                library.wait_again(began)  # what was said meanwhile reached the old index alone
-                library.close()
+                with library:  # what was said meanwhile reached the old index alone
+                    library.wait_again(began)
         report.seconds = time.perf_counter() - started
         report.peak_bytes = run.memory.look()
         report.images_per_second = report.read / (report.seconds - tally.paused)

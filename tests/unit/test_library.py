@@ -20,9 +20,7 @@ from tests.postgres import PASSWORD
 A, B, C = (str(uuid.uuid5(uuid.NAMESPACE_URL, name)) for name in "abc")
 
 
-@pytest.fixture(
-    params=["sqlite", "postgresql", pytest.param("service", marks=pytest.mark.server)]
-)
+@pytest.fixture(params=["sqlite", "postgresql", pytest.param("service", marks=pytest.mark.server)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'new' / 'library.db'}"

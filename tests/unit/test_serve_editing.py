@@ -2,16 +2,23 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
+from PIL import Image
 from starlette.testclient import TestClient
 
+from pdray.config import load
 from pdray.errors import IndexUnavailable
+from pdray.evaluation.reading import read_captions
 from pdray.ingest.maintain import rebuild
-from pdray.ingest.target import index_target
+from pdray.ingest.target import index_target, library_url
+from pdray.library.edits import Edit
+from pdray.library.library import Library
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
-from tests.served import Made, copied, settings_of
+from tests.command import environment, forked
+from tests.served import Made, commit, copied, settings_of
 
 API = "/api/v1"
 
@@ -23,6 +30,13 @@ def own(made: Made, tmp_path: Path) -> Made:
 
 def opened(engine: Engine) -> TestClient:
     return TestClient(build_app(engine), base_url="http://127.0.0.1")
+
+
+def pdray(*words: object, fails: bool = False) -> str:
+    """What a command says."""
+    done = forked(words, environment())
+    assert (done.code != 0) == fails, done.err + done.out
+    return done.out + done.err
 
 
 def some(client: TestClient, count: int = 3) -> list[dict[str, Any]]:
@@ -139,3 +153,48 @@ def test_a_database_that_is_away_changes_nothing_and_says_so(own: Made) -> None:
         images = client.get(f"{API}/images", params={"limit": 1})
         assert images.status_code in (200, 503)
         assert "secret-word" not in images.text + (engine.why_not_ready or "")
+
+
+def test_edits_go_along_with_backups_and_out_as_captions_and_are_forgotten(
+    own: Made, tmp_path: Path
+) -> None:
+    settings = settings_of(own)
+    with Engine(settings, index_target(settings)) as engine, opened(engine) as client:
+        first, second, _ = some(client)
+        client.patch(f"{API}/images/{first['id']}", json={"caption": "Émile's tram"})
+        client.patch(f"{API}/images/{second['id']}", json={"rating": 1})
+    workspace, copy, other = own.workspace, tmp_path / "copy", tmp_path / "other"
+    written = tmp_path / "captions.jsonl"
+    pdray("corrections", written, "-w", workspace)
+    assert read_captions(written).texts == ["Émile's tram"]
+    assert read_captions(written).images == [Path(unquote(first["uri"].removeprefix("file://")))]
+    pdray("verify", "-w", workspace)
+    pdray("backup", copy, "-w", workspace)
+    pdray("restore", copy, "-w", other)
+    pdray("rebuild", "-w", other)
+    pdray("verify", "-w", other)
+    with Library(library_url(load({"workspace": str(other)}, environ={}))) as library:
+        assert library.said([first["id"], second["id"]]) == {
+            first["id"]: {"caption": "Émile's tram"},
+            second["id"]: {"rating": 1},
+        }
+        library.edit({first["id"]: "default"}, Edit(rating=3))
+        assert "edited" in pdray("verify", "-w", other, fails=True)
+        pdray("forget", first["uri"], "--yes", "-w", other)
+        assert [row.image_id for row in library.all()] == [second["id"]]
+
+
+def test_a_moved_image_keeps_what_people_said(tmp_path: Path) -> None:
+    folder, workspace = tmp_path / "photos", tmp_path / "workspace"
+    folder.mkdir()
+    Image.new("RGB", (32, 24), "red").save(folder / "a.png")
+    commit(folder, workspace)
+    settings = load({"workspace": str(workspace)}, environ={})
+    with Engine(settings, index_target(settings)) as engine, opened(engine) as client:
+        [image] = some(client)
+        client.patch(f"{API}/images/{image['id']}", json={"add_tags": ["mine"]})
+    (folder / "a.png").rename(folder / "b.png")
+    pdray("index", folder, "--model", "builtin", "-w", workspace)
+    with Engine(settings, index_target(settings)) as engine, opened(engine) as client:
+        [moved] = some(client)
+        assert (moved["id"], moved["name"], moved["tags"]) == (image["id"], "b.png", ["mine"])

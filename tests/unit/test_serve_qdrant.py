@@ -7,7 +7,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from pdray.catalog.catalog import Catalog
-from pdray.ingest.maintain import serving
+from pdray.index.opening import open_index
+from pdray.ingest.maintain import rebuild, serving, verify
 from pdray.ingest.project import Projector
 from pdray.ingest.target import index_target
 from pdray.serve.app import build_app
@@ -107,3 +108,28 @@ def test_a_batch_is_one_request_to_the_server(client: TestClient, qdrant: Qdrant
     firsts = [one["hits"][0]["id"] for one in many[len(texts) : -1]]
     assert firsts == [image["id"] for image in images]
     assert many[-1]["code"] == "no-image"
+
+
+def test_an_edit_by_one_replica_is_what_the_others_answer_by(
+    client: TestClient, made: Made, qdrant: QdrantHttp, postgres_url: str
+) -> None:
+    settings = settings_of(made, qdrant_url=qdrant.url, library_url=postgres_url)
+    target = index_target(settings)
+    with Engine(settings, target) as here, Engine(settings, target) as there:
+        one, other = (
+            TestClient(build_app(engine), base_url="http://127.0.0.1") for engine in (here, there)
+        )
+        question = {"text": "tag:lisbon"}
+        assert post(other, **question)["hits"] == []
+        image = post(other, text="a red circle", limit=1)["hits"][0]["id"]
+        edit = {"add_tags": ["lisbon"]}
+        assert one.patch(f"{API}/images/{image}", json=edit).status_code == 200
+        assert [hit["id"] for hit in post(one, **question)["hits"]] == [image]
+        there.refresh()  # it does each second
+        assert [hit["id"] for hit in post(other, **question)["hits"]] == [image]
+        assert verify(settings, target).agrees
+        spec = serving(Catalog.open(str(made.workspace)), "default").spec
+        rebuild(settings, target)
+        with open_index(target, spec.space, spec.dim) as index:
+            assert "lisbon" in index.retrieve([image])[0].payload["keywords"]
+        one.patch(f"{API}/images/{image}", json={"reset": True})
