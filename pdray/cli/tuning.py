@@ -83,6 +83,7 @@ _NAMES = {
     "r1": "R@1 of text to image",
     "loss": "Loss of a token",
     "exact": "Captions right word for word",
+    "words": "Words of captions right (F1)",
 }
 
 

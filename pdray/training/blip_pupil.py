@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,11 @@ class BlipPupil(Pupil):
         return self._lost(pixels, [pairs.texts[at] for at in own]) / self.group.size
 
     def judge(self, held: Pairs) -> Mark:
-        """`loss` over all captions; `exact`, the part of the first 256 images whose greedy caption
-        is one of theirs, word for word as the tokenizer writes it."""
+        """`loss` over all captions; of the greedy captions of the first 256 images `exact`, the
+        part that is one of theirs word for word as the tokenizer writes it, and `words`, how well
+        their words agree: the F1 of words (Rajpurkar et al. 2016, SQuAD) with the nearest, its
+        mean.
+        """
         lost = tokens = 0.0
         with self.judging():
             for at in range(0, len(held.texts), _BATCH):
@@ -72,8 +76,10 @@ class BlipPupil(Pupil):
         for text, image in zip(held.texts, held.of, strict=True):
             if image < len(said):
                 right[image].add(self._written(self._tokens([text])["input_ids"])[0])
-        exact = float(np.mean([one in texts for one, texts in zip(said, right, strict=True)]))
-        return Mark(-lost / tokens, {"loss": lost / tokens, "exact": exact})
+        pairs = list(zip(said, right, strict=True))
+        exact = float(np.mean([one in texts for one, texts in pairs]))
+        words = float(np.mean([max(map(partial(_agree, one), texts)) for one, texts in pairs]))
+        return Mark(-lost / tokens, {"loss": lost / tokens, "exact": exact, "words": words})
 
     def save(self, out: Path) -> None:
         """The same, with its new words."""
@@ -124,6 +130,13 @@ class BlipPupil(Pupil):
     def _written(self, ids: Tensor) -> list[str]:
         texts = self.tokenizer.batch_decode(ids, skip_special_tokens=True)
         return [" ".join(text.split()) for text in texts]
+
+
+def _agree(one: str, other: str) -> float:
+    """F1 of the words that two texts share, whatever their order."""
+    first, second = Counter(one.split()), Counter(other.split())
+    shared = (first & second).total()
+    return 2 * shared / (first.total() + second.total()) if shared else 0.0
 
 
 def _learn_words(model: Any, tokenizer: Any, texts: Iterable[str]) -> bool:
