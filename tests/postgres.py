@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from tests.ports import free_port
 
@@ -20,7 +21,10 @@ PASSWORD = "testing-only"
 def postgresql() -> Iterator[str]:
     """Gives the URL of an empty database."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    assert found, "install postgresql (Debian: apt install postgresql)"
+    if not found:
+        pytest.skip(
+            "PostgreSQL isn't installed: edits are tested with it (apt install postgresql)."
+        )
     # It refuses to run as root, and its folder must be one that its user can reach.
     who = "postgres" if os.geteuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="pdray-postgres-"))

@@ -92,7 +92,10 @@ def postgres_url() -> Iterator[str]:
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Redis of the tests' own."""
     program = shutil.which("redis-server")
-    assert program, "install redis-server (Debian: apt install redis-server)"
+    if program is None:
+        pytest.skip(
+            "Redis isn't installed: what shares it is tested with it (apt install redis-server)."
+        )
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         number = probe.getsockname()[1]
