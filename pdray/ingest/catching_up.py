@@ -39,6 +39,7 @@ def _apply(run: Run, projector: Projector, final: bool) -> None:
     if projector.pending(run.collection):
         run.show(Progress("projecting", total=run.tally.progress.total))
         projector.catch_up(run.collection)
+    projector.carry(run.collection)
     run.report.pending = len(projector.pending(run.collection))
     if final and projector.lacking:
         run.note(_lacking(projector.lacking, run.spec.name))

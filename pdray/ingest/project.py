@@ -6,8 +6,9 @@ away waits for `catch_up`, which sees the live rows of the whole collection: a p
 no live row carries its id.
 """
 
-from collections.abc import Collection
-from itertools import groupby
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from itertools import groupby, islice
 
 import duckdb
 import numpy as np
@@ -31,10 +32,12 @@ from pdray.index.opening import open_index
 from pdray.index.points import Derived, Point, payload
 from pdray.index.protocol import Index
 from pdray.index.target import IndexTarget
+from pdray.ingest.carrying import carry, write
 from pdray.library.library import Library, opened
 from pdray.records import ImageRecord, ModelSpec, Said
 
 _MARK_EVERY = 16  # parts; a mark flushes the index, and an unmarked part is only applied again
+_EDITS = 500  # a write
 _COLUMNS = ["uri", "seq", "status", "image_id", "content_id"]
 
 
@@ -101,6 +104,21 @@ class Projector:
             self._unmarked += [captions.mark(path, collection) for path in described]
             self._mark()
             return changed
+
+    def carry(self, collection: str) -> None:
+        """Brings in edits that wait, as where replicas hold a key that can't write."""
+        with self._library_saying():
+            while self._library and (waiting := self._library.waiting(collection)):
+                carry(self._library, [row.image_id for row in waiting], lambda _: [self.index])
+
+    def say_again(self, collection: str) -> None:
+        """Writes what people say of every image of a collection, into an index that was not there
+        when they said it.
+        """
+        with self._library_saying():
+            rows = self._library.all(collection, empty=True) if self._library else iter(())
+            while some := list(islice(rows, _EDITS)):
+                write(some, lambda _: [self.index])
 
     def _describe(
         self,
@@ -175,10 +193,14 @@ class Projector:
 
     def _people(self, ids: list[str]) -> dict[str, Said]:
         """What people say of these images."""
-        if self._library is None:
-            return {}
+        with self._library_saying():
+            return self._library.said(ids) if self._library else {}
+
+    @contextmanager
+    def _library_saying(self) -> Iterator[None]:
+        """Without people's words the index can't be brought up to date."""
         try:
-            return self._library.said(ids)
+            yield
         except LibraryUnavailable as error:
             raise IndexUnavailable(str(error)) from error
 

@@ -130,5 +130,6 @@ def _project(run: Run, reached: Reach) -> None:
     try:
         if projector.catch_up(run.collection):
             projector.index.optimise()
+        projector.say_again(run.collection)
     finally:
         projector.close()

@@ -108,12 +108,14 @@ class Library:
                 continue
         raise LibraryUnavailable("Others edit the same images all the time: try again.")
 
-    def waiting(self, limit: int = _MANY) -> list[Row]:
-        """Rows that an index may lack, oldest first."""
+    def waiting(self, collection: str | None = None) -> list[Row]:
+        """The first rows that an index may lack, oldest first, of a collection or of all."""
         if not self._is_there():
             return []
-        wanted = sql.select(_SAID).where(_SAID.c.waits).order_by(_SAID.c.changed).limit(limit)
-        return self._read(wanted)
+        wanted = sql.select(_SAID).where(_SAID.c.waits)
+        if collection is not None:
+            wanted = wanted.where(_SAID.c.collection == collection)
+        return self._read(wanted.order_by(_SAID.c.changed).limit(_MANY))
 
     def arrived(self, rows: Sequence[Row]) -> None:
         """They are in the index; one that was edited since goes on waiting."""
@@ -131,15 +133,17 @@ class Library:
         if self._is_there():
             self._change(sql.update(_SAID).where(_SAID.c.changed >= since).values(waits=True))
 
-    def all(self, collection: str | None = None) -> Iterator[Row]:
-        """Every row with something said, of a collection or of all, by id."""
+    def all(self, collection: str | None = None, *, empty: bool = False) -> Iterator[Row]:
+        """Every row with something said, of a collection or of all, by id; with `empty` those too
+        of which everything was taken back.
+        """
         last = ""
         while self._is_there():
             wanted = sql.select(_SAID).where(_SAID.c.image_id > last)
             if collection is not None:
                 wanted = wanted.where(_SAID.c.collection == collection)
             found = self._read(wanted.order_by(_SAID.c.image_id).limit(_MANY))
-            yield from (row for row in found if row.said)
+            yield from (row for row in found if row.said or empty)
             if len(found) < _MANY:
                 return
             last = found[-1].image_id

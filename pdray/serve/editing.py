@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from pdray import log
 from pdray.errors import PdrayError
+from pdray.index.overlay import machine_of, overlay
 from pdray.library.edits import LEAVE, Edit
+from pdray.records import Said
 from pdray.serve.engine import Engine
 from pdray.serve.shapes import Image, image_fields
 
@@ -76,9 +78,10 @@ class Edited(BaseModel):
 def edit_one(engine: Engine, id: str, asked: ImageEdit) -> Image:
     """Changes one image and shows it. Raises Problem where there is none."""
     collection = engine.image(id).payload["collection"]
-    _edit(engine, {id: collection}, asked.edit())
-    stored = engine.image(id)
-    return Image(**image_fields(stored.id, stored.payload))
+    said = _edit(engine, {id: collection}, asked.edit())
+    # Whether the index has it by now or not.
+    payload = overlay(machine_of(engine.image(id).payload), said[id])
+    return Image(**image_fields(id, payload))
 
 
 def edit_many(engine: Engine, ids: Sequence[str], asked: ImageEdit) -> Edited:
@@ -90,9 +93,10 @@ def edit_many(engine: Engine, ids: Sequence[str], asked: ImageEdit) -> Edited:
     return Edited(images=len(there), missing=[id for id in ids if id not in there])
 
 
-def _edit(engine: Engine, images: dict[str, str], edit: Edit) -> None:
-    engine.people.edit(images, edit)
+def _edit(engine: Engine, images: dict[str, str], edit: Edit) -> dict[str, Said]:
+    said = engine.people.edit(images, edit)
     try:
         engine.people.carry(images)
     except PdrayError as error:  # it is kept, and carried as soon as that can be
         log.get("serve").warning("an edit waits for the index: %s", error)
+    return said

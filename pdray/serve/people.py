@@ -1,12 +1,12 @@
 """What people say of images, into the database and from there into every index. It blocks."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import groupby
 
 from pdray.errors import LibraryUnavailable
 from pdray.index.protocol import Index
+from pdray.ingest.carrying import carry
 from pdray.library.edits import Edit
-from pdray.library.library import Library, Row
+from pdray.library.library import Library
 from pdray.records import Said
 
 NOWHERE = (
@@ -32,27 +32,14 @@ class People:
         return self._library.edit(images, edit)
 
     def carry(self, ids: Iterable[str]) -> None:
-        """Brings what is said of these images into their indexes, whatever others do meanwhile."""
-        wanted = list(ids)
-        while wanted and self._library is not None:
-            rows = self._library.rows(wanted)
-            for collection, some in groupby(
-                sorted(rows, key=lambda row: row.collection), key=lambda row: row.collection
-            ):
-                said = {row.image_id: row.said for row in some}
-                for index in self._indexes(collection):
-                    index.annotate(said)
-            # Whoever wrote an older edit after a newer one would leave it there.
-            now = {row.image_id: row.revision for row in self._library.rows(wanted)}
-            settled = [row for row in rows if now.get(row.image_id) == row.revision]
-            self._library.arrived(settled)
-            wanted = [row.image_id for row in rows if row not in settled]
+        """Brings what is said of these images into their indexes."""
+        if self._library:
+            carry(self._library, ids, self._indexes)
 
-    def catch_up(self) -> bool:
-        """Carries what waits; whether there was anything."""
-        waiting: list[Row] = self._library.waiting() if self._library else []
-        self.carry(row.image_id for row in waiting)
-        return bool(waiting)
+    def catch_up(self) -> None:
+        """Carries what waits."""
+        while self._library and (waiting := self._library.waiting()):
+            self.carry(row.image_id for row in waiting)
 
     @property
     def state(self) -> tuple[int, float]:

@@ -15,6 +15,7 @@ from pdray.ingest.maintain import rebuild
 from pdray.ingest.target import index_target, library_url
 from pdray.library.edits import Edit
 from pdray.library.library import Library
+from pdray.models.random_weights import write_random_clip
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
 from tests.command import environment, forked
@@ -138,7 +139,8 @@ def test_an_edit_whose_index_is_away_is_kept_and_carried_later(
 
         monkeypatch.setattr(engine.people, "_indexes", away)
         answer = client.patch(f"{API}/images/{image['id']}", json={"rating": 2})
-        assert (answer.status_code, answer.json()["rating"]) == (200, image["rating"])
+        assert (answer.status_code, answer.json()["rating"]) == (200, 2)
+        assert client.get(f"{API}/images/{image['id']}").json()["rating"] == image["rating"]
         monkeypatch.undo()
         engine.refresh()
         assert client.get(f"{API}/images/{image['id']}").json()["rating"] == 2
@@ -198,3 +200,34 @@ def test_a_moved_image_keeps_what_people_said(tmp_path: Path) -> None:
     with Engine(settings, index_target(settings)) as engine, opened(engine) as client:
         [moved] = some(client)
         assert (moved["id"], moved["name"], moved["tags"]) == (image["id"], "b.png", ["mine"])
+
+
+def test_edits_that_replicas_could_not_write_arrive_with_the_next_run(own: Made) -> None:
+    settings = settings_of(own)
+    target = index_target(settings)
+    with Engine(settings, target) as engine, opened(engine) as client:
+        image = some(client, 1)[0]
+    with Library(library_url(settings)) as library:
+        library.edit({image["id"]: "default"}, Edit(add=("late",)))
+        pdray("index", own.photos, "--model", "builtin", "-w", own.workspace)
+        assert library.waiting() == []
+    with Engine(settings, target) as engine, opened(engine) as client:
+        assert found(client, "tag:late") == {image["id"]}
+
+
+def test_going_back_to_a_model_brings_what_was_said_since(own: Made, tmp_path: Path) -> None:
+    settings = settings_of(own)
+    target = index_target(settings)
+    other = write_random_clip(tmp_path / "tiny", architecture="tiny")
+    with Engine(settings, target) as engine, opened(engine) as client:
+        image = some(client, 1)[0]
+        client.patch(f"{API}/images/{image['id']}", json={"add_tags": ["early"], "rating": 1})
+    pdray("models", "switch", other, "-w", own.workspace)
+    with Engine(settings, target) as engine, opened(engine) as client:
+        assert found(client, "tag:early rating:1") == {image["id"]}
+        edit = {"remove_tags": ["early"], "add_tags": ["late"]}
+        client.patch(f"{API}/images/{image['id']}", json=edit)
+    pdray("models", "switch", "--rollback", "-w", own.workspace)
+    with Engine(settings, target) as engine, opened(engine) as client:
+        assert found(client, "tag:late rating:1") == {image["id"]}
+        assert not found(client, "tag:early")
