@@ -188,7 +188,8 @@ class Projector:
             now = self._people([point.id for point in points])
             # Who edits a point that isn't there yet finds nothing to change.
             late = [p.id for p in points if now.get(p.id) != p.said]
-            self.index.annotate({id: now.get(id, {}) for id in late})
+            if late:
+                self.index.annotate({id: now.get(id, {}) for id in late})
         return len(points)
 
     def _people(self, ids: list[str]) -> dict[str, Said]:
