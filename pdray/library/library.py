@@ -66,7 +66,7 @@ class Library:
             self._engine = sql.create_engine(
                 parsed,
                 pool_pre_ping=self._file is None,
-                connect_args={"timeout": 10.0} if self._file else {"connect_timeout": 10},
+                connect_args={"timeout": 10.0} if self._file else {"connect_timeout": 3},
             )
         except (ArgumentError, ImportError, ValueError) as error:
             raise LibraryUnavailable(

@@ -94,7 +94,7 @@ class Replica:
         address = settings.ray_address or ray.get_runtime_context().gcs_address
         settings = replace(settings, ray_address=address)
         target = _target(settings)
-        if settings.library.url is None and len(ray.nodes()) > 1:
+        if settings.library.url is None and sum(node["Alive"] for node in ray.nodes()) > 1:
             target = replace(target, library=None)  # a file that other machines don't see
         self._images = images
         folder = place(target)
