@@ -13,7 +13,8 @@ from pdray.cli.output import console, print_json
 from pdray.config import Settings, load
 from pdray.errors import UsageError
 from pdray.ingest.target import library_url
-from pdray.library.library import Library, Row
+from pdray.library.library import Library
+from pdray.library.rows import Row
 from pdray.sources.uri import to_path
 
 PEOPLE = "people.jsonl"  # in a backup

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
 from pdray.index.protocol import Index
-from pdray.library.library import Library, Row
+from pdray.library.library import Library
+from pdray.library.rows import Row
 
 
 def carry(library: Library, ids: Iterable[str], indexes: Callable[[str], Sequence[Index]]) -> None:

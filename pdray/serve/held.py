@@ -73,7 +73,7 @@ class Held:
         self._embedded = target.url is None
         self._version = version or Version()
         self._library = opened(target.library)
-        self._said: tuple[int, float] | None = None  # the state of the library
+        self._said = 0  # changes of the library
         self._following: Owner | None = None
         self._open: dict[str, tuple[Index, Projector]] = {}
         self._lacking: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -158,7 +158,7 @@ class Held:
         """
         if self._library:
             with suppress(LibraryUnavailable):  # searches go on without it
-                self._said = self._library.state()
+                self._said = self._library.changes
         state: list[object] = [self._edits, self._said]
         for name, spec in sorted(serving.items()):
             if spec.space in self._open:

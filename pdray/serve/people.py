@@ -41,11 +41,6 @@ class People:
         while self._library and (waiting := self._library.waiting()):
             self.carry(row.image_id for row in waiting)
 
-    @property
-    def state(self) -> tuple[int, float]:
-        """Moves with every edit, by whatever process."""
-        return self._library.state() if self._library else (0, 0.0)
-
     def close(self) -> None:
         """Lets the database go."""
         if self._library:

@@ -23,7 +23,7 @@ A, B, C = (str(uuid.uuid5(uuid.NAMESPACE_URL, name)) for name in "abc")
 @pytest.fixture(params=["sqlite", "postgresql", pytest.param("service", marks=pytest.mark.server)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'new' / 'library.db'}"
+        return f"sqlite:///{tmp_path / 'new 100%?#' / 'library.db'}"
     if request.param == "service":
         service = os.environ.get("PDRAY_TEST_POSTGRESQL_URL")
         if not service:
@@ -62,9 +62,9 @@ def test_edits_are_kept_and_wait_until_they_arrived(library: Library, url: str) 
         A: {"tags": ["cat"]},
         B: {"tags": ["cat"]},
     }
-    before = library.state()
+    before = library.changes
     library.edit({A: "pets"}, Edit(rating=5))
-    assert library.state() != before
+    assert library.changes != before
     assert [row.image_id for row in library.waiting()] == [B, A]
     rows = library.waiting()
     library.edit({A: "pets"}, Edit(rating=4))
@@ -111,21 +111,32 @@ def test_a_killed_edit_is_whole_or_not_there(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'library.db'}"
     code = f"""
 import os
-from pdray.library import library
+from pdray.library import library, statements
 from pdray.library.edits import Edit
 made = library.Library({url!r})
 made.edit({{{A!r}: "pets"}}, Edit(rating=1))
-real = library.edited
+real = statements.edited
 def dies(said, edit):
     if edit.rating == 3 and said: os._exit(9)
     return real(said, edit)
-library.edited = dies
+statements.edited = dies
 made.edit({{{B!r}: "pets", {A!r}: "pets"}}, Edit(rating=3))
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
     made = Library(url)
     assert made.said([A, B]) == {A: {"rating": 1}}
     made.close()
+
+
+def test_looking_at_nothing_imports_no_sql(tmp_path: Path) -> None:
+    code = f"""
+import sys
+from pdray.library.library import Library
+Library("sqlite:///{tmp_path / "library.db"}").said(["a"])
+print("sqlalchemy" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_looking_makes_no_file(tmp_path: Path) -> None:
@@ -138,7 +149,7 @@ def test_looking_makes_no_file(tmp_path: Path) -> None:
 
 def test_a_newer_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"sqlite:///{tmp_path / 'library.db'}"
-    monkeypatch.setattr("pdray.library.library.FORMAT", 2)
+    monkeypatch.setattr("pdray.library.database.FORMAT", 2)
     Library(url).edit({A: "pets"}, Edit(rating=1))
     monkeypatch.undo()
     with pytest.raises(LibraryUnavailable, match="format 2, of a newer pdray"):
