@@ -74,6 +74,14 @@ class Library:
 
         return database.read(statements.waiting(collection, _MANY))
 
+    def edited_since(self, since: float) -> list[Row]:
+        """The first rows that were edited since a time (seconds since 1970), oldest first."""
+        if (database := self._there()) is None:
+            return []
+        from pdray.library import statements
+
+        return database.read(statements.edited_since(since, _MANY))
+
     def arrived(self, rows: Sequence[Row]) -> None:
         """They are in the index; one that was edited since goes on waiting."""
         if rows:

@@ -24,6 +24,12 @@ def waiting(collection: str | None, limit: int) -> "sql.Select[Any]":
     return wanted.order_by(SAID.c.changed).limit(limit)
 
 
+def edited_since(since: float, limit: int) -> "sql.Select[Any]":
+    """The first that were changed since then, oldest first."""
+    wanted = sql.select(SAID).where(SAID.c.changed >= since)
+    return wanted.order_by(SAID.c.changed).limit(limit)
+
+
 def page(collection: str | None, after: str, limit: int) -> "sql.Select[Any]":
     """Rows by id, behind one."""
     wanted = _of_collection(sql.select(SAID).where(SAID.c.image_id > after), collection)

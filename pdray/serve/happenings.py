@@ -28,6 +28,7 @@ from pdray.errors import PdrayError
 from pdray.serve.engine import Engine
 from pdray.serve.launching import Launcher
 from pdray.serve.nudges import open_nudges
+from pdray.serve.people import Told
 from pdray.serve.run_shapes import RunDocument, run_document, unrecorded
 
 LOOK_SECONDS, REMOTE_LOOK_SECONDS = 1.0, 3.0
@@ -78,6 +79,7 @@ class Happenings:
         self._number = 0
         self._runs: dict[str, RunDocument] = {}
         self._collections: dict[str, tuple[int, str]] | None = None
+        self._told = Told()
         self._listeners: set[_Listener] = set()
         self._turn = threading.Lock()
         self._nudges = open_nudges(engine.settings)
@@ -167,6 +169,7 @@ class Happenings:
         try:
             touched = self._look_at_runs()
             self._look_at_collections(touched)
+            self._look_at_edits()
         except (PdrayError, OSError) as error:  # seen again a second later
             log.get("serve").warning("%s", error)
 
@@ -216,6 +219,13 @@ class Happenings:
             by_run = name in touched and not engine.embedded
             if before.get(name) != state or by_run:
                 self._tell("collection", collection=self._described(name))
+
+    def _look_at_edits(self) -> None:
+        """Tells which images people edited, once they are in the index."""
+        self._told, rows = self._engine.people.news(self._told)
+        for collection in dict.fromkeys(row.collection for row in rows):
+            ids = [row.image_id for row in rows if row.collection == collection]
+            self._tell("edited", collection={"name": collection}, images=ids)
 
     def _described(self, name: str) -> dict[str, Any]:
         try:

@@ -1,18 +1,33 @@
 """What people say of images, into the database and from there into every index. It blocks."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pdray.errors import LibraryUnavailable
 from pdray.index.protocol import Index
 from pdray.ingest.carrying import carry
 from pdray.library.edits import Edit
 from pdray.library.library import Library
+from pdray.library.rows import Row
 from pdray.records import Said
 
 NOWHERE = (
     "This server runs on several machines, and people's edits need one database for all of them: "
     "set library.url to a PostgreSQL."
 )
+
+
+_APART_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Which edits were told. `changes` is None before any look."""
+
+    changes: int | None = None
+    at: float = 0.0
+    known: Mapping[str, int] = field(default_factory=dict)
 
 
 class People:
@@ -40,6 +55,19 @@ class People:
         """Carries what waits."""
         while self._library and (waiting := self._library.waiting()):
             self.carry(row.image_id for row in waiting)
+
+    def news(self, told: "Told") -> "tuple[Told, list[Row]]":
+        """What was edited since it was last asked, and what to ask with next. Clocks of those who
+        edit may differ by some seconds.
+        """
+        changes = self._library.changes if self._library else 0
+        if self._library is None or changes == told.changes:
+            return told, []
+        at = time.time()
+        rows = self._library.edited_since(told.at - _APART_SECONDS)
+        known = {row.image_id: row.revision for row in rows}
+        new = [row for row in rows if told.known.get(row.image_id) != row.revision]
+        return Told(changes, at, known), [] if told.changes is None else new
 
     def close(self) -> None:
         """Lets the database go."""

@@ -74,3 +74,13 @@ def test_who_may_not_write_is_told_so(page: Page, keyed: str) -> None:
     panel.get_by_role("button", name="Save", exact=True).click()
     expect(panel.get_by_role("alert")).to_be_visible()
     expect(panel.get_by_role("textbox", name="Caption")).to_have_value("Mine")
+
+
+def test_what_somebody_else_says_shows_without_a_reload(page: Page, own: str) -> None:
+    page.goto(f"{own}/?q=a+red+circle")
+    image = tiles(page)[0]
+    page.locator(f"[data-id='{image}']").click()
+    panel = detail(page)
+    expect(panel.get_by_role("button", name="Edit", exact=True)).to_be_visible()
+    page.request.patch(f"{own}/api/v1/images/{image}", data={"caption": "Said elsewhere"})
+    expect(panel.get_by_text("Said elsewhere")).to_be_visible()

@@ -19,7 +19,8 @@ _NO_KEY, _FULL, _SLOW = 4401, 4429, 4408
 ABOUT = f"""
 `WS {PREFIX}/events` tells what happens, one JSON object a message: `{{"type", "id", "at"}}` and, by
 type, `run` (as GET /runs/{{id}} answers it) or `collection` (name and images). Types: `hello`
-(first; from here on nothing is missed), `run`, `collection`, `collection-gone`, `gap` (instead of
+(first; from here on nothing is missed), `run`, `collection`, `collection-gone`, `edited` (people
+changed what is said of `images`, which are ids), `gap` (instead of
 `hello`: what came in between is lost, read everything anew). To resume, name the last id that you
 saw: `?last_event_id=ID`; what was missed comes first, without a `hello` unless there was nothing.
 Where a key is needed, send it as the first message, `{{"key": "..."}}`, or in the Authorization

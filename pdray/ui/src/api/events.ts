@@ -19,6 +19,7 @@ export type Happening = Told &
     | { type: "run"; run: Schemas["RunDocument"] }
     | { type: "collection"; collection: { name: string; images: number | null } }
     | { type: "collection-gone"; collection: { name: string } }
+    | { type: "edited"; collection: { name: string }; images: string[] }
   );
 
 type Listener = (event: Happening) => void;

@@ -4,6 +4,7 @@ import { useCallback, useEffect, useState } from "react";
 
 import { ApiProblem } from "../api/client";
 import { useHappenings } from "../api/events";
+import { queries } from "../api/queries";
 import type { Feed, Snapshot } from "../grid/feed";
 import { isRanked, type View } from "../state/url";
 
@@ -35,10 +36,19 @@ export function useFresh(feed: Feed, view: View): (() => void) | null {
     useCallback(
       (event) => {
         if (event.type === "hello" || event.type === "run") return;
+        if (event.type === "edited") {
+          for (const key of ["facets", "suggestions"]) {
+            void client.invalidateQueries({ queryKey: [key] });
+          }
+          // What somebody else says of the image that is looked at shows at once.
+          const seen = event.images.find((id) => id === view.image);
+          if (seen) void client.fetchQuery({ ...queries.image(seen), staleTime: 0 });
+          return;
+        }
         if (event.type === "gap") refresh();
         else if (!view.collection || event.collection.name === view.collection) refresh();
       },
-      [refresh, view.collection],
+      [client, refresh, view.collection, view.image],
     ),
   );
   if (stale !== feed) return null;
