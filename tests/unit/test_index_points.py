@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from pdray.index.points import MACHINE_KEYS, Derived, folders, instant, payload, split_library_keys
+from pdray.index.overlay import OWN, PEOPLE
+from pdray.index.points import MACHINE_KEYS, Derived, folders, instant, payload
 from pdray.index.schema import PAYLOAD_INDEXES
 from pdray.records import ImageRecord, Metadata, Thumbnail
 
@@ -154,7 +155,5 @@ def test_values_that_would_refuse_their_batch_are_mended_or_left_out() -> None:
     assert found["keywords"] == ["ok", "bad ?"]
 
 
-def test_library_keys_are_told_from_machine_keys() -> None:
-    assert split_library_keys({"tags": ["a"], "note": None}) == ({"tags": ["a"]}, ["note"])
-    with pytest.raises(ValueError, match="uri"):
-        split_library_keys({"uri": "x"})
+def test_what_people_say_has_keys_of_its_own() -> None:
+    assert not MACHINE_KEYS & {PEOPLE, OWN}
