@@ -164,10 +164,16 @@ class Engine:
                 resting.rest()
 
     def _holding(self, collection: str) -> list[Index]:
-        """The indexes that hold a collection: of the model that serves, and of one before it."""
+        """The indexes that hold a collection: of the model that serves, and of one that did until a
+        moment ago if it is still open. None where there is no such collection any more.
+        """
         if collection not in self._succession.serving:
+            if collection in self.catalog.collections():
+                raise IndexUnavailable(f"The index of collection {collection!r} is being opened.")
             return []
-        return [self._indexes.index(spec) for spec in self.models(collection)]
+        serving, *before = self.models(collection)
+        found = [self._indexes.index(serving)]
+        return found + [self._indexes.index(one) for one in before if self._indexes.opened(one)]
 
     def _able(self, spec: ModelSpec) -> bool:
         return spec.space in self._spaces and self._indexes.opened(spec)
