@@ -47,7 +47,8 @@ def run_corrections(flags: dict[str, Any], out: Path, as_json: bool) -> None:
     if as_json:
         print_json({"file": str(out), "captions": len(lines), "elsewhere": elsewhere})
         return
-    console.print(f"Wrote {len(lines)} captions to {out}, for `pdray finetune` and `pdray eval`.")
+    many = "1 caption" if len(lines) == 1 else f"{len(lines)} captions"
+    console.print(f"Wrote {many} to {out}, for `pdray finetune` and `pdray eval captions`.")
     if elsewhere:
         console.print(f"Left out: {elsewhere} of images in buckets or shards.")
 
