@@ -231,3 +231,15 @@ def test_going_back_to_a_model_brings_what_was_said_since(own: Made, tmp_path: P
     with Engine(settings, target) as engine, opened(engine) as client:
         assert found(client, "tag:late rating:1") == {image["id"]}
         assert not found(client, "tag:early")
+
+
+def test_an_edit_waits_for_an_index_that_is_being_opened_and_for_none_that_is_gone(
+    own: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_of(own)
+    with Engine(settings, index_target(settings)) as engine:
+        assert len(engine._holding("default")) == 1
+        monkeypatch.setattr(engine._succession, "serving", {})
+        with pytest.raises(IndexUnavailable, match="'default' is being opened"):
+            engine._holding("default")
+        assert engine._holding("gone") == []
