@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -12,10 +11,10 @@ from tests.browser.test_looking import detail, tiles
 from tests.served import Made, copied, settings_of
 
 
-@pytest.fixture
-def own(made: Made, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def own(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server whose images may be edited."""
-    with served(settings_of(copied(made, tmp_path))) as url:
+    with served(settings_of(copied(made, tmp_path_factory.mktemp("edited")))) as url:
         yield url
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from pdray.catalog.catalog import Catalog
 from pdray.catalog.view import known_contents
+from pdray.library.edits import Edit
+from pdray.library.library import Library
 from pdray.models.random_weights import write_random_clip
 from pdray.models.resolve import resolve
 from tests.waiting import until
@@ -34,6 +36,9 @@ def test_a_killed_switch_goes_on_and_the_way_back_embeds_nothing(
     with starting(*call, **small) as process:
         until(lambda: catalog.embedding_parts(space), "the first vectors")
         process.kill()
+    library = Library(f"sqlite:///{workspace / 'state' / 'library.db'}")
+    edited = {min(copied.ids.values()): "default"}
+    library.edit(edited, Edit(add=("early",), rating=1))
     done = len(known_contents(catalog, space))
     assert 0 < done < count
     assert model_of(pdray, workspace) == ("builtin", count)
@@ -48,9 +53,12 @@ def test_a_killed_switch_goes_on_and_the_way_back_embeds_nothing(
     assert pdray("verify", "-w", workspace, "--json").document["agrees"]
     assert not pdray(*call).document["switched"]
 
+    library.edit(edited, Edit(add=("late",), remove=("early",)))
     back = pdray("models", "switch", "--rollback", "-w", workspace, "--json").document
     assert back["switched"]
     assert (back["after"], back["report"]["embedded"]) == ("builtin", 0)
+    # What people said is in either index, also since the other served.
+    assert pdray("verify", "-w", workspace, "--json").document["agrees"]
     assert model_of(pdray, workspace) == ("builtin", count)
     assert ids_of(workspace) == copied.ids
 

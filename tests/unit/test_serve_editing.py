@@ -15,7 +15,6 @@ from pdray.ingest.maintain import rebuild
 from pdray.ingest.target import index_target, library_url
 from pdray.library.edits import Edit
 from pdray.library.library import Library
-from pdray.models.random_weights import write_random_clip
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
 from tests.command import environment, forked
@@ -213,24 +212,6 @@ def test_edits_that_replicas_could_not_write_arrive_with_the_next_run(own: Made)
         assert library.waiting() == []
     with Engine(settings, target) as engine, opened(engine) as client:
         assert found(client, "tag:late") == {image["id"]}
-
-
-def test_going_back_to_a_model_brings_what_was_said_since(own: Made, tmp_path: Path) -> None:
-    settings = settings_of(own)
-    target = index_target(settings)
-    other = write_random_clip(tmp_path / "tiny", architecture="tiny")
-    with Engine(settings, target) as engine, opened(engine) as client:
-        image = some(client, 1)[0]
-        client.patch(f"{API}/images/{image['id']}", json={"add_tags": ["early"], "rating": 1})
-    pdray("models", "switch", other, "-w", own.workspace)
-    with Engine(settings, target) as engine, opened(engine) as client:
-        assert found(client, "tag:early rating:1") == {image["id"]}
-        edit = {"remove_tags": ["early"], "add_tags": ["late"]}
-        client.patch(f"{API}/images/{image['id']}", json=edit)
-    pdray("models", "switch", "--rollback", "-w", own.workspace)
-    with Engine(settings, target) as engine, opened(engine) as client:
-        assert found(client, "tag:late rating:1") == {image["id"]}
-        assert not found(client, "tag:early")
 
 
 def test_an_edit_waits_for_an_index_that_is_being_opened_and_for_none_that_is_gone(
