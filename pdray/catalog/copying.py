@@ -62,8 +62,16 @@ def backup(
     return _copy(source, target, catalog_format(source), watch, beside or {})
 
 
-def restore(url: str, workspace: str, watch: Watch = lambda done, of: None) -> Copied:
-    """Makes a workspace from the copy at `url`. Raises CatalogError where there is one already."""
+def restore(
+    url: str,
+    workspace: str,
+    watch: Watch = lambda done, of: None,
+    last: Callable[[Store], None] = lambda source: None,
+) -> Copied:
+    """Makes a workspace from the copy at `url`. Raises CatalogError where there is one already.
+    `last` brings back what lay beside it; where that raises it is no workspace yet, and the same
+    call goes on.
+    """
     source, target = open_store(url), open_store(workspace)
     mark = _mark(source)
     if mark is None:
@@ -82,6 +90,7 @@ def restore(url: str, workspace: str, watch: Watch = lambda done, of: None) -> C
             f"{target.url} holds a workspace already: name an empty place with --workspace."
         )
     done = _copy(source, target, mark["format"], watch, {})
+    last(source)
     # Only now is it a workspace.
     target.create("format.json", json.dumps({"format": mark["format"]}).encode())
     target.delete(_MARK)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pdray.catalog.catalog import Catalog
-from pdray.catalog.store import open_store
+from pdray.catalog.store import Store
 from pdray.catalog.view import live_versions
 from pdray.cli.output import console, print_json
 from pdray.config import Settings, load
@@ -43,7 +43,10 @@ def run_corrections(flags: dict[str, Any], out: Path, as_json: bool) -> None:
             f"No image of collection {settings.collection!r} that lies in a folder here has a "
             "caption that people corrected: correct some on the page."
         )
-    out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    try:
+        out.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{out} can't be written ({error.strerror}): name another.") from error
     if as_json:
         print_json({"file": str(out), "captions": len(lines), "elsewhere": elsewhere})
         return
@@ -60,10 +63,10 @@ def written(settings: Settings) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
-def brought_back(settings: Settings, source: str) -> None:
+def brought_back(settings: Settings, source: Store) -> None:
     """Puts the lines of a backup into the workspace's library; older backups have none."""
     try:
-        data = open_store(source).read(PEOPLE)
+        data = source.read(PEOPLE)
     except FileNotFoundError:
         return
     if data:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +109,10 @@ def run_backup(flags: dict[str, Any], dest: str, as_json: bool) -> None:
     catalog = Catalog.open(settings.workspace)
     beside = {PEOPLE: written(settings)}
     with stderr.status("Copying") as state:
-        told = lambda n, of: state.update(f"Copying: {n} of {of} files")  # noqa: E731
+
+        def told(n: int, of: int) -> None:
+            state.update(f"Copying: {n} of {of} files")
+
         done = backup(catalog, dest, told, beside)
     _tell_copied(done, f"The backup at {dest}", as_json)
 
@@ -120,8 +124,11 @@ def run_restore(flags: dict[str, Any], source: str, as_json: bool) -> None:
     settings = load(flags)
     workspace = settings.workspace
     with stderr.status("Copying") as state:
-        done = restore(source, workspace, lambda n, of: state.update(f"Copying: {n} of {of} files"))
-    brought_back(settings, source)
+
+        def told(n: int, of: int) -> None:
+            state.update(f"Copying: {n} of {of} files")
+
+        done = restore(source, workspace, told, partial(brought_back, settings))
     _tell_copied(done, f"The workspace {workspace}", as_json)
     if not as_json:
         console.print("Now [bold]pdray rebuild[/] makes its index.")

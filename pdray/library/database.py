@@ -24,7 +24,8 @@ SAID = sql.Table(
     sql.Column("collection", sql.String(63), nullable=False, index=True),
     sql.Column("said", sql.JSON, nullable=False),
     sql.Column("revision", sql.Integer, nullable=False),
-    sql.Column("changed", sql.Double, nullable=False, index=True),  # seconds since 1970
+    # When it was edited, or came into the index after that; seconds since 1970.
+    sql.Column("changed", sql.Double, nullable=False, index=True),
     sql.Column("waits", sql.Boolean, nullable=False, index=True),
 )
 _LIBRARY = sql.Table(
@@ -94,7 +95,7 @@ class Database:
 
     @property
     def changes(self) -> int:
-        """How often anything that is said was changed."""
+        """How often anything that is said was changed or came into the index."""
         with self._saying(), self._engine.connect() as line:
             return int(line.execute(sql.select(_LIBRARY.c.changes)).scalar_one())
 

@@ -74,20 +74,21 @@ class Library:
 
         return database.read(statements.waiting(collection, _MANY))
 
-    def edited_since(self, since: float) -> list[Row]:
-        """The first rows that were edited since a time (seconds since 1970), oldest first."""
+    def arrived_since(self, since: float, limit: int) -> list[Row]:
+        """The first edits that came into the index since a time (seconds since 1970), in order."""
         if (database := self._there()) is None:
             return []
         from pdray.library import statements
 
-        return database.read(statements.edited_since(since, _MANY))
+        return database.read(statements.arrived_since(since, limit))
 
     def arrived(self, rows: Sequence[Row]) -> None:
         """They are in the index; one that was edited since goes on waiting."""
         if rows:
             from pdray.library import statements
 
-            self._database().mark(lambda line: statements.arrive(line, rows))
+            # It counts: what was answered between the edit and its arrival is out of date.
+            self._database().change(lambda line: statements.arrive(line, rows))
 
     def wait_again(self, since: float) -> None:
         """What was edited since a time (seconds since 1970) waits: an index was made meanwhile."""
@@ -112,7 +113,7 @@ class Library:
 
     @property
     def changes(self) -> int:
-        """How often anything that is said was changed, by whatever process."""
+        """How often anything that is said was changed or came into the index, by any process."""
         database = self._there()
         return database.changes if database else 0
 

@@ -24,9 +24,9 @@ def waiting(collection: str | None, limit: int) -> "sql.Select[Any]":
     return wanted.order_by(SAID.c.changed).limit(limit)
 
 
-def edited_since(since: float, limit: int) -> "sql.Select[Any]":
-    """The first that were changed since then, oldest first."""
-    wanted = sql.select(SAID).where(SAID.c.changed >= since)
+def arrived_since(since: float, limit: int) -> "sql.Select[Any]":
+    """The first that came into the index since then, oldest first."""
+    wanted = sql.select(SAID).where(SAID.c.changed >= since, sql.not_(SAID.c.waits))
     return wanted.order_by(SAID.c.changed).limit(limit)
 
 
@@ -43,9 +43,10 @@ def removal(ids: Sequence[str]) -> sql.Delete:
 
 def arrive(line: sql.Connection, rows: Sequence[Row]) -> None:
     """They wait no longer, but for those that were edited since."""
+    now = time.time()
     for row in rows:
         same = (SAID.c.image_id == row.image_id) & (SAID.c.revision == row.revision)
-        line.execute(sql.update(SAID).where(same).values(waits=False))
+        line.execute(sql.update(SAID).where(same).values(waits=False, changed=now))
 
 
 def wait_again(line: sql.Connection, since: float) -> None:

@@ -17,8 +17,8 @@ NOWHERE = (
     "set library.url to a PostgreSQL."
 )
 
-
 _APART_SECONDS = 5.0
+_MOST_NEWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +56,20 @@ class People:
         while self._library and (waiting := self._library.waiting()):
             self.carry(row.image_id for row in waiting)
 
-    def news(self, told: "Told") -> "tuple[Told, list[Row]]":
-        """What was edited since it was last asked, and what to ask with next. Clocks of those who
-        edit may differ by some seconds.
+    def news(self, told: Told) -> tuple[Told, list[Row]]:
+        """Edits that came into the index since it was last asked, the first ten thousand, and what
+        to ask with next. Clocks of those who edit may differ by some seconds.
         """
         changes = self._library.changes if self._library else 0
-        if self._library is None or changes == told.changes:
-            return told, []
         at = time.time()
-        rows = self._library.edited_since(told.at - _APART_SECONDS)
+        if self._library is None or told.changes is None:
+            return Told(changes, at), []
+        if changes == told.changes:
+            return told, []
+        rows = self._library.arrived_since(told.at - _APART_SECONDS, _MOST_NEWS)
         known = {row.image_id: row.revision for row in rows}
         new = [row for row in rows if told.known.get(row.image_id) != row.revision]
-        return Told(changes, at, known), [] if told.changes is None else new
+        return Told(changes, at, known), new
 
     def close(self) -> None:
         """Lets the database go."""

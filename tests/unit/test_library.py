@@ -71,7 +71,11 @@ def test_edits_are_kept_and_wait_until_they_arrived(library: Library, url: str) 
     library.arrived(rows)
     [left] = library.waiting()  # it was edited since
     assert (left.image_id, left.said, left.revision) == (A, {"tags": ["cat"], "rating": 4}, 3)
+    before, at = library.changes, time.time()
+    assert library.arrived_since(at, 10) == []
     library.arrived([left])
+    assert library.changes != before  # what was answered before it arrived is out of date
+    assert [row.image_id for row in library.arrived_since(at, 10)] == [A]
     again = Library(url)
     try:
         assert again.said([A, B, C]) == {A: {"tags": ["cat"], "rating": 4}, B: {"tags": ["cat"]}}

@@ -18,6 +18,7 @@ from pdray.library.library import Library
 from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
 from tests.command import environment, forked
+from tests.ports import free_port
 from tests.served import Made, commit, copied, settings_of
 
 API = "/api/v1"
@@ -32,9 +33,9 @@ def opened(engine: Engine) -> TestClient:
     return TestClient(build_app(engine), base_url="http://127.0.0.1")
 
 
-def pdray(*words: object, fails: bool = False) -> str:
+def pdray(*words: object, fails: bool = False, **environ: str) -> str:
     """What a command says."""
-    done = forked(words, environment())
+    done = forked(words, environment(**environ))
     assert (done.code != 0) == fails, done.err + done.out
     return done.out + done.err
 
@@ -146,8 +147,6 @@ def test_an_edit_whose_index_is_away_is_kept_and_carried_later(
 
 
 def test_a_database_that_is_away_changes_nothing_and_says_so(own: Made) -> None:
-    from tests.ports import free_port
-
     url = f"postgresql://pdray:secret-word@127.0.0.1:{free_port()}/db"
     settings = settings_of(own, library_url=url)
     with Engine(settings, index_target(settings)) as engine, opened(engine) as client:
@@ -171,7 +170,13 @@ def test_edits_go_along_with_backups_and_out_as_captions_and_are_forgotten(
     assert read_captions(written).images == [Path(unquote(first["uri"].removeprefix("file://")))]
     pdray("verify", "-w", workspace)
     pdray("backup", copy, "-w", workspace)
-    pdray("restore", copy, "-w", other)
+    away = f"postgresql://pdray:secret-word@127.0.0.1:{free_port()}/db"
+    said = pdray("restore", copy, "-w", other, fails=True, PDRAY_LIBRARY_URL=away)
+    assert "can't be asked" in said
+    assert "secret-word" not in said
+    pdray("restore", copy, "-w", other)  # it goes on
+    nowhere = tmp_path / "no" / "file"
+    assert "can't be written" in pdray("corrections", nowhere, "-w", workspace, fails=True)
     pdray("rebuild", "-w", other)
     pdray("verify", "-w", other)
     with Library(library_url(load({"workspace": str(other)}, environ={}))) as library:
