@@ -139,6 +139,7 @@ def forget(
         watch("reading the catalog")
         found = find(catalog, collection, what)
         Catalog.open(settings.workspace, create=True)  # what is written has today's format
+        _forget_people(catalog, target, found)  # first: where that can't be, all stays to be found
         watch("removing it from the index")
         highest = max((seq for _, seq, _ in found.last), default=0)
         catalog.raise_floor(collection, highest + 1)
@@ -153,7 +154,6 @@ def forget(
             found.note = catch_up(catalog, target, collection)
         watch("writing anew what shared files with it")
         _write_anew(stack, catalog, settings, target, found, ends, settle_seconds)
-        _forget_people(catalog, target, found)
         catalog.store.prune("thumbs")
         catalog.store.prune("embeddings")
         catalog.store.prune("captions")
@@ -166,7 +166,9 @@ def _forget_people(catalog: Catalog, target: IndexTarget, found: Forgotten) -> N
         return
     ids = {image for _, _, image in found.last if image}
     if found.what is not None:
-        ids -= {image for image, *_ in live_versions(catalog, found.collection)}
+        gone = set(found.uris)
+        live = live_versions(catalog, found.collection)
+        ids -= {image for image, uri, *_ in live if uri not in gone}
     with Library(target.library) as library:
         library.forget(ids)
 

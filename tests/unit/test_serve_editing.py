@@ -186,7 +186,9 @@ def test_edits_go_along_with_backups_and_out_as_captions_and_are_forgotten(
         }
         library.edit({first["id"]: "default"}, Edit(rating=3))
         assert "edited" in pdray("verify", "-w", other, fails=True)
-        pdray("forget", first["uri"], "--yes", "-w", other)
+        forget = ("forget", first["uri"], "--yes", "-w", other)
+        assert "can't be asked" in pdray(*forget, fails=True, PDRAY_LIBRARY_URL=away)
+        pdray(*forget)
         assert [row.image_id for row in library.all()] == [second["id"]]
 
 
@@ -204,6 +206,9 @@ def test_a_moved_image_keeps_what_people_said(tmp_path: Path) -> None:
     with Engine(settings, index_target(settings)) as engine, opened(engine) as client:
         [moved] = some(client)
         assert (moved["id"], moved["name"], moved["tags"]) == (image["id"], "b.png", ["mine"])
+    pdray("forget", image["uri"], "--yes", "-w", workspace)  # where it lay before
+    with Library(library_url(settings)) as library:
+        assert library.said([image["id"]]) == {image["id"]: {"tags": ["mine"]}}
 
 
 def test_edits_that_replicas_could_not_write_arrive_with_the_next_run(own: Made) -> None:
