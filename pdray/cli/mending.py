@@ -23,8 +23,8 @@ def run_verify(flags: dict[str, Any], as_json: bool) -> None:
         print_json({**asdict(found), "agrees": found.agrees})
     elif found.agrees:
         console.print(
-            f"Index and catalog agree: {found.images} images of {found.collection}, same ids and "
-            "versions."
+            f"Index and catalog agree: {found.images} images of {found.collection}, same ids, "
+            "versions and edits."
         )
     else:
         for line in found.examples:
