@@ -91,10 +91,11 @@ def towers(settings: Settings, catalog: Catalog, wanted: list[Query]) -> Iterato
         yield Towers(
             encode_texts=lambda texts: encoder().encode_texts(texts),
             encode_image=lambda data: _encode_image(encoder(), data),
-            find=lambda vector, limit, where: index.search(vector, limit=limit, where=where),
+            find=index.search_many,
             browse=lambda limit, where: index.browse(where, limit=limit),
             values=cache(lambda field: Vocabulary(index.facet(field, scope, limit=_MOST_VALUES))),
             scope=settings.collection,
+            far=settings.qdrant.url is not None,
         )
 
 

@@ -9,7 +9,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pdray import tracing
 from pdray.errors import UsageError
 from pdray.index.filters import AnyOf, Condition, Filter, Words, with_condition
 from pdray.records import Hit, Thumbnail
@@ -88,7 +87,7 @@ class Query:
         return bool(self.image or self.mix or _texts(parse(self.words or ""), self))
 
 
-Wanted = tuple[Vector, int, Filter]  # what `find` takes
+Wanted = tuple[Vector, int, Filter]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +95,19 @@ class Towers:
     """What turns a query into vectors of one space, and finds their neighbours.
 
     `encode_texts`: n texts to float32 (n, dim). `encode_image`: the bytes of a file to (dim,).
-    `find`: a vector and a number to at most so many neighbours, best first. `browse`: without a
-    vector, newest first. `values`: a field to its values, each with its count. `scope` is the
-    collection that all of them are in. `find_many`: many finds in one go, where each costs a
-    journey; None where they cost nothing beside their work.
+    `find`: each of many vectors, numbers and filters to at most so many neighbours, best first.
+    `browse`: without a vector, newest first. `values`: a field to its values, each with its count.
+    `scope` is the collection that all of them are in. `far`: going to the index costs more than
+    what is brought back, so everything that may be needed is brought back at once.
     """
 
     encode_texts: Callable[[Sequence[str]], Vector]
     encode_image: Callable[[bytes], Vector]
-    find: Callable[[Vector, int, Filter], Sequence[Found]]
+    find: Callable[[Sequence[Wanted]], Sequence[Sequence[Found]]]
     browse: Callable[[int, Filter], Sequence[Found]]
     values: Callable[[str], Mapping[str, int]]
     scope: str | None = None
-    find_many: Callable[[Sequence[Wanted]], Sequence[Sequence[Found]]] | None = None
+    far: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +154,7 @@ def _answer_block(block: Sequence[Query], towers: Towers) -> Iterator[Answer]:
     began = perf_counter()
     vectors: Iterator[Vector] = iter(())
     if texts:
-        with tracing.span("encode", texts=len(texts)):
-            vectors = iter(towers.encode_texts(texts))
+        vectors = iter(towers.encode_texts(texts))
     share = (perf_counter() - began) / len(texts) if texts else 0.0
     plans: list[_Plan] = []
     for query, said in pairs:
@@ -164,18 +162,15 @@ def _answer_block(block: Sequence[Query], towers: Towers) -> Iterator[Answer]:
         own = [next(vectors) for _ in _texts(said, query)]
         looked = _directions(query, said, own, towers)
         spent = share * len(own) + perf_counter() - began
-        plans.append(_Plan(query, said, looked, narrowing(said, towers, query.where), spent))
-    together: list[Sequence[Sequence[Found]]] | None = None
-    shared = 0.0
-    if towers.find_many is not None:
+        where = narrowing(said, towers, query.where)
+        literal = list(_literal(said, where, towers)) if looked else []
+        plans.append(_Plan(query, said, looked, where, literal, spent))
+    began = perf_counter()
+    lists = _found(plans, towers)
+    shared = (perf_counter() - began) / len(plans)
+    for plan, own_lists in zip(plans, lists, strict=True):
         began = perf_counter()
-        with tracing.span("index", queries=len(plans)):
-            together = _all_at_once(plans, towers.find_many, towers)
-        shared = (perf_counter() - began) / len(plans)
-    for number, plan in enumerate(plans):
-        began = perf_counter()
-        with tracing.span("index" if together is None else "fuse"):
-            hits = _hits(plan, towers, together[number] if together is not None else None)
+        hits = _hits(plan, towers, own_lists)
         index = shared + perf_counter() - began
         seconds = {"encode": plan.encoded, "index": index, "total": plan.encoded + index}
         took = {stage: 1000 * one for stage, one in seconds.items()}
@@ -185,18 +180,29 @@ def _answer_block(block: Sequence[Query], towers: Towers) -> Iterator[Answer]:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A query, ready for the index. `encoded` is the seconds that its vectors took."""
+    """A query, ready for the index. `literal` are filters of what says its words, with how much
+    their lists count; `encoded` is the seconds that its vectors took.
+    """
 
     query: Query
     said: Parsed
     looked: list[Direction]
     where: Filter
+    literal: list[tuple[Filter, float]]
     encoded: float
 
     @property
     def depth(self) -> int:
         """How many of each list are fused."""
         return self.query.depth or max(10 * self.query.limit, FUSION_DEPTH)
+
+    def directions(self, limit: int) -> list[Wanted]:
+        """The nearest of each direction."""
+        return [(one.vector, limit, self.where) for one in self.looked]
+
+    def literals(self) -> list[Wanted]:
+        """What says the words, nearest first."""
+        return [(self.looked[0].vector, self.depth, narrow) for narrow, _ in self.literal]
 
 
 def _texts(said: Parsed, query: Query) -> list[str]:
@@ -237,52 +243,53 @@ def narrowing(said: Parsed, towers: Towers, more: Sequence[Condition] = ()) -> F
     return Filter(towers.scope, must, bind(said.must_not, towers.values))
 
 
-def _all_at_once(
-    plans: Sequence[_Plan],
-    find_many: Callable[[Sequence[Wanted]], Sequence[Sequence[Found]]],
-    towers: Towers,
-) -> list[Sequence[Sequence[Found]]]:
-    """For each plan the lists of its directions, then those of its literal filters."""
-    wanted: list[Wanted] = []
-    counts: list[int] = []
-    for plan in plans:
-        own: list[Wanted] = [(one.vector, plan.depth, plan.where) for one in plan.looked]
-        if plan.looked:
-            narrower = _literal(plan.said, plan.where, towers)
-            own += [(plan.looked[0].vector, plan.depth, narrow) for narrow, _ in narrower]
-        wanted += own
-        counts.append(len(own))
-    found = iter(find_many(wanted) if wanted else ())
-    return [[next(found) for _ in range(count)] for count in counts]
+def _found(plans: Sequence[_Plan], towers: Towers) -> list[list[Sequence[Found]]]:
+    """For each plan the lists of its directions, then those of its literal filters; all plans go to
+    the index together. A list that may stay alone, because most often no image says the words, is
+    looked for no deeper than its limit at first.
+    """
+    deep = [towers.far or len(plan.looked) > 1 for plan in plans]
+    wanted = [
+        [*plan.directions(plan.depth if whole else plan.query.limit), *plan.literals()]
+        for plan, whole in zip(plans, deep, strict=True)
+    ]
+    lists = _divided(wanted, towers)
+    again = [
+        number
+        for number, (found, whole) in enumerate(zip(lists, deep, strict=True))
+        if not whole and any(found[1:])
+    ]
+    deeper = _divided([plans[number].directions(plans[number].depth) for number in again], towers)
+    for number, found in zip(again, deeper, strict=True):
+        lists[number][:1] = found
+    return lists
 
 
-def _hits(plan: _Plan, towers: Towers, lists: Sequence[Sequence[Found]] | None = None) -> list[Hit]:
+def _divided(wanted: Sequence[Sequence[Wanted]], towers: Towers) -> list[list[Sequence[Found]]]:
+    together = [one for own in wanted for one in own]
+    found = iter(towers.find(together) if together else ())
+    return [[next(found) for _ in own] for own in wanted]
+
+
+def _hits(plan: _Plan, towers: Towers, lists: Sequence[Sequence[Found]]) -> list[Hit]:
     """One list: its order. Several: deep lists, fused by rank, because similarities to words and to
     images lie on different scales. What says all of the words has a list of its own, and so has
-    what carries a tag that they name, so that look-alikes never hide it. `lists` are there where
-    they were found together with those of others.
+    what carries a tag that they name, so that look-alikes never hide it.
 
     All of the words, because part of them misleads where few images have captions: with half of
     1,000 scenes captioned, fusing with BM25 took R@1 from 0.89 to 0.51, this to 0.90; for queries
     of two or three words precision@10 rose from 0.26 to 0.48 (with all captioned: 0.54 either way).
     """
-    limit, looked, where = plan.query.limit, plan.looked, plan.where
+    limit, looked = plan.query.limit, plan.looked
     if not looked:
-        return [hit(rank, 0.0, one) for rank, one in enumerate(towers.browse(limit, where), 1)]
-    literal = list(_literal(plan.said, where, towers))
-    if lists is None:
-        first = looked[0].vector
-        exact = [towers.find(first, plan.depth, narrow) for narrow, _ in literal]
-    else:
-        exact = list(lists[len(looked) :])
+        return [hit(rank, 0.0, one) for rank, one in enumerate(towers.browse(limit, plan.where), 1)]
+    exact = lists[len(looked) :]
     share = plan.query.weights.text
-    weights = [share * weight for found, (_, weight) in zip(exact, literal, strict=True) if found]
+    pairs = zip(exact, plan.literal, strict=True)
+    weights = [share * weight for found, (_, weight) in pairs if found]
     exact = [found for found in exact if found]
     if len(looked) == 1 and not exact:
-        found = towers.find(looked[0].vector, limit, where) if lists is None else lists[0]
-        return [hit(rank, one.score, one) for rank, one in enumerate(found[:limit], start=1)]
-    if lists is None:
-        lists = [towers.find(one.vector, plan.depth, where) for one in looked]
+        return [hit(rank, one.score, one) for rank, one in enumerate(lists[0][:limit], start=1)]
     ranked = [*lists[: len(looked)], *exact]
     fused = reciprocal_rank_fusion(
         [[one.id for one in each] for each in ranked],

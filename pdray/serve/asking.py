@@ -35,8 +35,10 @@ from pdray.serve.shapes import (
 )
 
 DEEPEST = 10_000  # the last hit that pages of a search lead to
+_LIGHT = 100  # hits
 
 Payloads = dict[str, Mapping[str, Any]]
+Wrong = Problem | PdrayError
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +74,37 @@ def answer(engine: Engine, asked: SearchRequest, images: Images = NONE) -> Answe
 def answer_many(
     engine: Engine, asked: Sequence[SearchRequest], by_url: Mapping[str, bytes]
 ) -> BatchAnswer:
-    """The answers to many questions: their texts go through the model together, and a Qdrant
-    server is asked once for each collection, and once before that for all images that they name.
+    """The answers to many questions, and problems in the place of those that are wrong. A Qdrant
+    server is asked once for each collection, and once before that for all images that are named.
     """
     began = perf_counter()
-    answers: list[Any] = [None] * len(asked)
-    by_model: dict[tuple[str, str], list[tuple[int, Question]]] = {}
     named = dict.fromkeys(str(id) for one in asked for id in _named(one))
     images = Images((), by_url, engine.images(list(named)))
+    answers = [
+        document_of(problem_of(one)) if isinstance(one, Exception) else one
+        for one in answer_together(engine, asked, images)
+    ]
+    took = round(1000 * (perf_counter() - began), 3)
+    return BatchAnswer(answers=answers, took_ms=took)
+
+
+def is_light(asked: SearchRequest) -> bool:
+    """Whether it is a question of words alone, which takes about as long as any other: those may
+    be answered together without waiting for something slow.
+    """
+    more = asked.image_id or asked.image_url or asked.mix or asked.facets
+    plain = asked.sort == "relevance" and asked.limit <= _LIGHT
+    return bool(asked.text) and not more and plain
+
+
+def answer_together(
+    engine: Engine, asked: Sequence[SearchRequest], images: Images = NONE
+) -> list[Answer | Wrong]:
+    """The answer to each question, or what is wrong with it: their texts go through the model
+    together, and the index is asked for all of them at once. Raises what would fail for each.
+    """
+    answers: list[Any] = [None] * len(asked)
+    by_model: dict[tuple[str, str], list[tuple[int, Question]]] = {}
     for number, one in enumerate(asked):
         try:
             question = prepare(engine, one, images)
@@ -89,15 +114,29 @@ def answer_many(
                 by = (question.collection, question.spec.space)
                 by_model.setdefault(by, []).append((number, question))
         except (Problem, PdrayError) as error:
-            answers[number] = _wrong(error)
-    for (collection, _), questions in by_model.items():
-        seen: Payloads = {}
-        queries = [one.query for _, one in questions if one.query is not None]
-        found = search_many(queries, engine.towers(collection, seen, questions[0][1].spec))
-        for (number, question), one_found in zip(questions, found, strict=True):
-            answers[number] = _answered(engine, question, one_found, seen)
-    took = round(1000 * (perf_counter() - began), 3)
-    return BatchAnswer(answers=answers, took_ms=took)
+            answers[number] = _own(error)
+    for questions in by_model.values():
+        found = _answers_of(engine, [question for _, question in questions])
+        for (number, _), one_found in zip(questions, found, strict=True):
+            answers[number] = one_found
+    return answers
+
+
+def _answers_of(engine: Engine, questions: Sequence[Question]) -> list[Answer | Wrong]:
+    """Of questions of one collection to one model. Where one of them is wrong, each goes alone."""
+    first, queries = questions[0], [one.query for one in questions if one.query is not None]
+    seen: Payloads = {}
+    try:
+        found = search_many(queries, engine.towers(first.collection, seen, first.spec))
+        return [
+            _answered(engine, question, one_found, seen)
+            for question, one_found in zip(questions, found, strict=True)
+        ]
+    except (Problem, PdrayError) as error:
+        if len(questions) == 1:
+            return [_own(error)]
+        _own(error)
+        return [answer for one in questions for answer in _answers_of(engine, [one])]
 
 
 def _named(asked: SearchRequest) -> Iterator[UUID]:
@@ -107,12 +146,11 @@ def _named(asked: SearchRequest) -> Iterator[UUID]:
             yield id
 
 
-def _wrong(error: Problem | PdrayError) -> Any:
-    """The problem of one question of many; what concerns all of them is raised."""
-    problem = problem_of(error)
-    if problem.status >= 500:
+def _own(error: Wrong) -> Wrong:
+    """What is wrong with one question of many; what concerns all of them is raised."""
+    if problem_of(error).status >= 500:
         raise error
-    return document_of(problem)
+    return error
 
 
 def prepare(engine: Engine, asked: SearchRequest, images: Images) -> Question:

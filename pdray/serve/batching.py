@@ -1,74 +1,82 @@
-"""Texts, or images, of requests that wait at the same time go through the model together."""
+"""Work of requests that wait at the same time is done together: texts and images go through a model
+in one, questions to the index in one.
+"""
 
 import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
 
-from pdray.serve import metrics
+class Sliced(Protocol):
+    """Results in the order of what they are of, such as a list or an array."""
 
-Vectors = NDArray[np.float32]
+    def __getitem__(self, part: slice, /) -> Self: ...
+
+
 T = TypeVar("T")
-_MOST = 256  # that go together
+R = TypeVar("R", bound=Sliced)
+_Waiting = tuple[list[T], Future[R]]
 
 
-class Batcher(Generic[T]):
-    """Encodes in one thread of its own. A request never waits for company: what has gathered while
-    the model worked goes next, all of it together.
+class Batcher(Generic[T, R]):
+    """Works in threads of its own, of which each takes what waits, `most` at once. A request never
+    waits for company: what has gathered while the threads worked goes next, all of it together.
     """
 
-    def __init__(self, encode: Callable[[Sequence[T]], Vectors], most: int = _MOST) -> None:
-        self._encode, self._most = encode, most
-        self._waiting: queue.SimpleQueue[tuple[list[T], Future[Vectors]] | None] = (
-            queue.SimpleQueue()
-        )
-        self.calls = 0  # of the model
-        self._thread = threading.Thread(target=self._run, name="encoder", daemon=True)
-        self._thread.start()
+    def __init__(self, work: Callable[[Sequence[T]], R], most: int = 256, threads: int = 1) -> None:
+        self._work, self._most = work, most
+        self._waiting: queue.SimpleQueue[_Waiting[T, R] | None] = queue.SimpleQueue()
+        self.calls = 0  # of the work
+        self._threads = [
+            threading.Thread(target=self._run, name="batcher", daemon=True) for _ in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
 
-    def __call__(self, items: Sequence[T]) -> Vectors:
-        """Vectors of the items, (n, dim); waits, so call it from a thread."""
+    def __call__(self, items: Sequence[T]) -> R:
+        """Results of the items, in their order; waits, so call it from a thread."""
         return self.submit(items).result()
 
-    def submit(self, items: Sequence[T]) -> Future[Vectors]:
-        """The same, not waited for."""
-        done: Future[Vectors] = Future()
+    def submit(self, items: Sequence[T]) -> "Future[R]":
+        """The same, not waited for. What is cancelled before its turn is not done."""
+        done: Future[R] = Future()
         self._waiting.put((list(items), done))
         return done
 
     def close(self) -> None:
         """Ends when what waits is done."""
-        self._waiting.put(None)
-        self._thread.join()
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads:
+            thread.join()
 
     def _run(self) -> None:
         while (first := self._waiting.get()) is not None:
-            batch, ended = [first], False
-            while sum(len(items) for items, _ in batch) < self._most and not self._waiting.empty():
-                following = self._waiting.get()
+            batch = [first]
+            while sum(len(items) for items, _ in batch) < self._most:
+                try:
+                    following = self._waiting.get_nowait()
+                except queue.Empty:
+                    break
                 if following is None:
-                    ended = True
+                    self._waiting.put(None)  # for this thread, when it has answered
                     break
                 batch.append(following)
-            self._answer(batch)
-            if ended:
-                return
+            self._answer([one for one in batch if one[1].set_running_or_notify_cancel()])
 
-    def _answer(self, batch: list[tuple[list[T], Future[Vectors]]]) -> None:
+    def _answer(self, batch: list[_Waiting[T, R]]) -> None:
+        if not batch:
+            return
         self.calls += 1
-        together = [item for items, _ in batch for item in items]
-        metrics.BATCH_SIZE.observe(len(together))
         try:
-            vectors = self._encode(together)
+            results = self._work([item for items, _ in batch for item in items])
         except Exception as error:
             for _, done in batch:
                 done.set_exception(error)
             return
         start = 0
         for items, done in batch:
-            done.set_result(vectors[start : start + len(items)])
+            done.set_result(results[start : start + len(items)])
             start += len(items)

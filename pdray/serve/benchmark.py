@@ -29,7 +29,6 @@ from urllib.request import Request, urlopen
 
 import numpy as np
 from fastapi import FastAPI
-from numpy.typing import NDArray
 from PIL import Image
 from starlette.responses import Response
 
@@ -37,7 +36,7 @@ from pdray.catalog import pointer
 from pdray.catalog.catalog import Catalog
 from pdray.config import Settings
 from pdray.index.filters import Filter
-from pdray.index.protocol import Found, Index
+from pdray.index.protocol import Found, Index, Wanted
 from pdray.index.target import IndexTarget
 from pdray.records import ImageRecord, Metadata, ModelSpec
 from pdray.serve.held import Held, Serving
@@ -196,11 +195,9 @@ class StubIndexes:
         """The stub itself."""
         return cast(Index, self)
 
-    def search(
-        self, vector: NDArray[np.float32], *, limit: int, where: Filter | None = None
-    ) -> list[Found]:
-        """The same ten; nothing says a word."""
-        return [] if where and where.must else self._found
+    def search_many(self, wanted: Sequence[Wanted]) -> list[list[Found]]:
+        """The same ten for each; nothing says a word."""
+        return [[] if where.must else self._found for _, _, where in wanted]
 
     def facet(self, field: str, where: Filter | None = None, *, limit: int = 1) -> dict[str, int]:
         """None."""

@@ -12,9 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pdray import log
 from pdray.catalog.catalog import Catalog
 from pdray.config import Settings
@@ -75,6 +72,7 @@ class Engine:
         self._catalog: Catalog | None = None
         self._turn = threading.Lock()
         self._ending = threading.Event()
+        self._closings: list[Callable[[], None]] = []
         self._level_once = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
 
@@ -86,8 +84,14 @@ class Engine:
         """Until everything can be answered, so long at most."""
         self._level_once.wait(seconds)
 
+    def at_close(self, work: Callable[[], None]) -> None:
+        """Has something done before the indexes are let go."""
+        self._closings.append(work)
+
     def close(self) -> None:
         """Lets the indexes go. Closing twice is fine."""
+        while self._closings:
+            self._closings.pop()()
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -269,15 +273,11 @@ class Engine:
 
         version = self.version
 
-        def find(vector: NDArray[np.float32], limit: int, where: Filter) -> Sequence[Any]:
-            found = index.search(vector, limit=limit, where=where)
-            seen.update((one.id, one.payload) for one in found)
-            self._shown.keep(version, found)
-            return found
-
-        def find_many(wanted: Sequence[Wanted]) -> Sequence[Sequence[Any]]:
+        def find(wanted: Sequence[Wanted]) -> Sequence[Sequence[Any]]:
             lists = index.search_many(wanted)
-            seen.update((one.id, one.payload) for found in lists for one in found)
+            for found in lists:
+                seen.update((one.id, one.payload) for one in found)
+                self._shown.keep(version, found)
             return lists
 
         def browse(limit: int, where: Filter) -> Sequence[Any]:
@@ -293,7 +293,7 @@ class Engine:
             browse=browse,
             values=lambda field: self.values(collection, field),
             scope=collection,
-            find_many=None if self.embedded else find_many,
+            far=not self.embedded,
         )
 
     def values(self, collection: str, field: str) -> Vocabulary:

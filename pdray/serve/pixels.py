@@ -7,14 +7,13 @@ import numpy as np
 
 from pdray.config import Settings
 from pdray.records import ModelSpec
+from pdray.serve import metrics
 from pdray.serve.batching import Batcher
 from pdray.serve.loaded import Loaded
 from pdray.serve.space import Pixels, Vectors, load
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
-
-_MOST = 256  # images that go together
 
 
 class ImageTower:
@@ -24,7 +23,7 @@ class ImageTower:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._towers: dict[str, tuple[Loaded[Any], Batcher[Pixels]]] = {}
+        self._towers: dict[str, tuple[Loaded[Any], Batcher[Pixels, Vectors]]] = {}
 
     def __call__(self, spec: ModelSpec, pixels: Pixels) -> Vectors:
         """The vector (dim,) of one image; waits, so call it from a thread."""
@@ -35,7 +34,7 @@ class ImageTower:
         """The same as (1, dim), not waited for."""
         return self._tower(spec)[1].submit([pixels])
 
-    def _tower(self, spec: ModelSpec) -> "tuple[Loaded[Any], Batcher[Pixels]]":
+    def _tower(self, spec: ModelSpec) -> "tuple[Loaded[Any], Batcher[Pixels, Vectors]]":
         found = self._towers.get(spec.space)
         if found is None:
             tower = Loaded(
@@ -43,10 +42,11 @@ class ImageTower:
             )
 
             def encode(images: Sequence[Pixels]) -> Vectors:
+                metrics.BATCH_SIZE.observe(len(images))
                 vectors: Vectors = tower.get().encode_pixels(np.stack(images))
                 return vectors
 
-            found = self._towers.setdefault(spec.space, (tower, Batcher(encode, _MOST)))
+            found = self._towers.setdefault(spec.space, (tower, Batcher(encode)))
         return found
 
     def warm(self, specs: Iterable[ModelSpec]) -> None:

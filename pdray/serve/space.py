@@ -12,6 +12,7 @@ from pdray.errors import UsageError
 from pdray.images.errors import ImageError
 from pdray.images.examine import decode_pixels
 from pdray.records import ModelSpec
+from pdray.serve import metrics
 from pdray.serve.batching import Batcher
 from pdray.serve.loaded import Loaded
 
@@ -60,6 +61,7 @@ class Space:
                 raise
 
     def _encode(self, texts: Sequence[str]) -> Vectors:
+        metrics.BATCH_SIZE.observe(len(texts))
         return self._tower.get().encode_texts(texts)
 
     def encode_image(self, data: bytes) -> Vectors:

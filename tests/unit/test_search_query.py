@@ -1,7 +1,7 @@
 """Queries over a tiny exact index: the hits, how words and image mix, and how texts are batched."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from pdray.records import Thumbnail
 from pdray.search import Query, Towers, search, search_many
 
 Vector = NDArray[np.float32]
+Find = Callable[[Sequence[tuple[Vector, int, Filter]]], list[list[Any]]]
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class Point:
     id: str
     score: float
     payload: dict[str, Any]
+
+
+def each(find: Callable[[Vector, int, Filter], list[Point]]) -> Find:
+    """What finds many, by what finds one."""
+    return lambda wanted: [find(*one) for one in wanted]
 
 
 class Space:
@@ -66,7 +72,7 @@ class Space:
         return Towers(
             self.encode_texts,
             self.encode_image,
-            self.find,
+            each(self.find),
             lambda limit, where: self.find(self.at(0), limit, where),
             lambda field: self.values.get(field, {}),
             "pets",
@@ -139,7 +145,7 @@ def test_a_payload_becomes_a_hit_with_what_it_has() -> None:
     def find(*_: object) -> list[Point]:
         return [Point("id", 0.5, payload), Point("bare", 0.4, {"uri": "file:///b.jpg"})]
 
-    full, bare = search(Query("1"), replace(Space([]).towers, find=find)).hits
+    full, bare = search(Query("1"), replace(Space([]).towers, find=each(find))).hits
     assert (full.size, full.width, full.height) == (5, 4, 3)
     assert full.taken_at == "2020-01-01T10:00:00"
     assert full.thumbnail == Thumbnail("thumbs/x", 7, 9)
@@ -175,7 +181,7 @@ def test_conditions_narrow_and_their_words_are_not_encoded() -> None:
     space = Space(range(0, 90, 10))
     space.values["camera"] = {"canon eos r5": 3, "nikon d750": 2}
     search(Query("30 camera:canon iso:>=800 -camera:nikon", limit=2), space.towers)
-    assert space.filters[-1] == Filter(
+    assert space.filters[0] == Filter(
         "pets",
         (AnyOf("camera", ("canon eos r5",)), Range("iso", gte=800.0)),
         (AnyOf("camera", ("nikon d750",)),),
@@ -203,7 +209,7 @@ def test_no_image_with_the_very_tag_is_lost_behind_look_alikes() -> None:
     def values(field: str) -> dict[str, int]:
         return {"keywords": {"31": 30, "other": 2}}[field]
 
-    towers = replace(space.towers, find=find, values=values)
+    towers = replace(space.towers, find=each(find), values=values)
     found = [hit.id for hit in search(Query("31", limit=40), towers).hits]
     assert found[:30] == [one.id for one in tagged]
     assert found[30] == "31"
@@ -232,6 +238,18 @@ def test_what_says_the_words_stands_beside_what_looks_so() -> None:
     assert [hit.id for hit in hits] == ["170", "30"] or [hit.id for hit in hits] == ["30", "170"]
     words_alone = [where.must for where in space.filters if where.must]
     assert words_alone == [(Words("text", "30"),)]
+
+
+def test_lists_are_deep_only_where_some_image_says_the_words() -> None:
+    space = Space(range(0, 180, 10))
+    space.said["30"] = [Point("170", 0.1, {"uri": "file:///170.jpg"})]
+    queries = [Query(text, limit=2) for text in ("20", "30", "40")]
+    near = list(search_many(queries, space.towers))
+    assert space.asked == [2, 2, 2, 200]
+    space.asked.clear()
+    far = list(search_many(queries, replace(space.towers, far=True)))
+    assert space.asked == [200, 200, 200]  # in one go
+    assert [one.hits for one in far] == [one.hits for one in near]
 
 
 def test_empty_words_are_not_looked_for_by_word() -> None:

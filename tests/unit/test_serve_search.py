@@ -4,14 +4,19 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from starlette.testclient import TestClient
 
+from pdray.errors import IndexUnavailable
 from pdray.ingest.target import index_target
 from pdray.serve.app import build_app
+from pdray.serve.asking import answer_many, answer_together
+from pdray.serve.benchmark import StubIndexes
 from pdray.serve.engine import Engine
+from pdray.serve.problems import ProblemDocument, problem_of
+from pdray.serve.shapes import Answer, SearchRequest
 from tests.served import Made, settings_of
 from tests.unit.test_serve_api import API, post, problem
 
@@ -362,3 +367,54 @@ def test_a_form_weighs_too(client: TestClient, made: Made) -> None:
         f"{API}/search", data={"weights": "{"}, files={"image": photo.read_bytes()}
     )
     assert problem(broken) == (422, "invalid")
+
+
+def test_questions_that_come_at_once_are_answered_as_each_alone(
+    client: TestClient, made: Made
+) -> None:
+    asked: list[dict[str, Any]] = [
+        {"text": "a red circle"},
+        {"text": "blue -square", "limit": 3},
+        {"text": "iso:>=100"},
+        {"text": "green", "filters": {"tags": ["nothing has this"]}},
+    ]
+    wrong = {"text": "iso:many"}
+    alone = [post(client, **one) for one in asked]
+    refused = client.post(f"{API}/search", json=wrong)
+    questions = [SearchRequest(**one) for one in (*asked, wrong, *asked)]
+    engine = client.app.state.engine  # type: ignore[attr-defined]
+    answers = answer_together(engine, questions)
+    fault = answers.pop(len(asked))
+    for answer, one in zip(answers, 2 * alone, strict=True):
+        assert isinstance(answer, Answer)
+        assert [hit.id for hit in answer.hits] == ids(one)
+        assert [hit.score for hit in answer.hits] == [hit["score"] for hit in one["hits"]]
+    assert isinstance(fault, Exception)
+    assert problem_of(fault).detail == refused.json()["detail"]
+
+
+def test_an_image_that_is_none_is_the_fault_of_its_own_question_in_a_batch(
+    client: TestClient,
+) -> None:
+    questions = [SearchRequest(text="a star"), SearchRequest(image_url="https://example.org/a")]
+    engine = client.app.state.engine  # type: ignore[attr-defined]
+    found = answer_many(engine, questions, {"https://example.org/a": b"no image"})
+    good, bad = found.answers
+    assert isinstance(good, Answer)
+    assert good.hits
+    assert isinstance(bad, ProblemDocument)
+    assert (bad.status, bad.code) == (400, "bad-query")
+
+
+def test_while_the_index_is_away_all_that_wait_are_told(made: Made) -> None:
+    class Away(StubIndexes):
+        def search_many(self, wanted: object) -> NoReturn:
+            raise IndexUnavailable("The index is away.")
+
+    settings = settings_of(made)
+    questions = [SearchRequest(text=text) for text in ("a star", "a ring")]
+    with (
+        Engine(settings, index_target(settings), Away()) as engine,
+        pytest.raises(IndexUnavailable, match="is away"),
+    ):
+        answer_together(engine, questions)
