@@ -121,22 +121,41 @@ class EdgeIndex:
         exact: bool = False,
     ) -> list[Found]:
         """See Index. A shard without a graph is scanned, which is exact."""
-        query, condition = checked_query(vector, self._dim), translate(where)
-        with self._saying("search"):
-            hits = self._shard.query(
-                edge.QueryRequest(
-                    limit=limit,
-                    query=edge.Query.Nearest(query),
-                    filter=condition,
-                    params=self._params(condition, limit, exact),
-                    with_payload=True,
-                )
-            )
-        return found(hits)
+        return self._ask([self._request(vector, limit, where, exact)])[0]
 
     def search_many(self, wanted: Sequence[Wanted]) -> list[list[Found]]:
-        """See Index."""
-        return [self.search(vector, limit=limit, where=where) for vector, limit, where in wanted]
+        """See Index. Edge scans its vectors once for requests in a row that differ in the vector
+        alone: eight take the time of five.
+        """
+        alike: dict[tuple[int, Filter], list[int]] = {}
+        for number, (_, limit, where) in enumerate(wanted):
+            alike.setdefault((limit, where), []).append(number)
+        order = [number for numbers in alike.values() for number in numbers]
+        lists = self._ask([self._request(*wanted[number]) for number in order])
+        given = dict(zip(order, lists, strict=True))
+        return [given[number] for number in range(len(wanted))]
+
+    def _request(
+        self,
+        vector: NDArray[np.float32],
+        limit: int,
+        where: Filter | None,
+        exact: bool = False,
+    ) -> Any:
+        query, condition = checked_query(vector, self._dim), translate(where)
+        with self._saying("search"):
+            return edge.QueryRequest(
+                limit=limit,
+                query=edge.Query.Nearest(query),
+                filter=condition,
+                params=self._params(condition, limit, exact),
+                with_payload=True,
+            )
+
+    def _ask(self, requests: list[Any]) -> list[list[Found]]:
+        with self._saying("search"):
+            lists = self._shard.query_batch(edge.QueryBatchRequest(requests)) if requests else []
+        return [found(hits) for hits in lists]
 
     def _params(self, condition: Any, limit: int, exact: bool) -> Any:
         if exact or not self._graph:

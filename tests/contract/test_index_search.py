@@ -29,3 +29,22 @@ def test_a_narrow_filter_finds_every_neighbour(index: Index) -> None:
     for query in vectors(5, seed=9):
         hits = index.search(query, limit=10, where=Filter("pets", (Range("iso", lt=15),)))
         assert [hit.id for hit in hits] == nearest(query, rows, kept)[:10]
+
+
+def test_many_searches_find_what_each_would_alone(index: Index) -> None:
+    assert index.search_many([]) == []
+    index.upsert(
+        [
+            Point(name(i), row, {"collection": "pets", "iso": i % 7})
+            for i, row in enumerate(vectors(300))
+        ]
+    )
+    conditions = (Filter("pets"), Filter("pets", (Range("iso", lt=2),)), Filter("nobody's"))
+    wanted = [
+        (query, 3 + number % 2, conditions[number % 3])
+        for number, query in enumerate(vectors(12, seed=9))
+    ]
+    together = index.search_many(wanted)
+    alone = [index.search(vector, limit=limit, where=where) for vector, limit, where in wanted]
+    assert together == alone
+    assert [len(found) for found in together] == 2 * [3, 4, 0, 4, 3, 0]
