@@ -47,6 +47,9 @@ def environment() -> Iterator[dict[str, str]]:
             "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": _WEEK,
             "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": _WEEK,
             "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
+            # Three by default, and after as many refusals it takes a replica for dead: who saw all
+            # three would get no answer at all.
+            "RAY_SERVE_HAPROXY_RETRIES": "10",
             # Where no replica is, HAProxy asks Serve's own proxy, which waits for one.
             "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(_free_port()),
             # Seconds that a replica lives on for what HAProxy sends before it knows; 30 by default.

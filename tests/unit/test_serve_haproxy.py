@@ -25,7 +25,7 @@ _RENDER = """
 import sys
 from ray.serve._private import haproxy, constants
 from ray.serve.config import HTTPOptions
-front, *behind = map(int, sys.argv[2:])
+front, fallback, *behind = map(int, sys.argv[2:])
 place = sys.argv[1]
 config = haproxy.HAProxyConfig(
     http_options=HTTPOptions(host="127.0.0.1", port=front),
@@ -33,7 +33,10 @@ config = haproxy.HAProxyConfig(
     health_check_inter="200ms",
 )
 servers = [haproxy.ServerConfig(f"replica-{port}", "127.0.0.1", port) for port in behind]
-backend = haproxy.BackendConfig("http-pdray", "/", servers=servers, app_name="pdray")
+last = haproxy.ServerConfig("fallback", "127.0.0.1", fallback) if fallback else None
+backend = haproxy.BackendConfig(
+    "http-pdray", "/", servers=servers, app_name="pdray", fallback_server=last
+)
 api = haproxy.HAProxyApi(config, {"http-pdray": backend}, f"{place}/haproxy.cfg")
 api._generate_config_file_internal()
 print(haproxy.get_haproxy_binary())
@@ -72,24 +75,30 @@ class Replicas:
     ports: list[int] = field(default_factory=list)
     dying: set[int] = field(default_factory=set)
     asked: list[tuple[int, str, str]] = field(default_factory=list)
+    servers: list[ThreadingHTTPServer] = field(default_factory=list)
+
+    def end(self) -> None:
+        """From here on connections are refused, and whoever has one gets no answer."""
+        self.dying = set(self.ports)
+        for server in self.servers:
+            server.shutdown()
+            server.server_close()
 
 
 @contextmanager
 def replicas(count: int) -> Iterator[Replicas]:
     """That many servers."""
-    found, servers = Replicas(), []
+    found = Replicas()
     for _ in range(count):
         server = ThreadingHTTPServer(("127.0.0.1", 0), Replica)
         server.replicas = found  # type: ignore[attr-defined]
         found.ports.append(server.server_address[1])
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
+        found.servers.append(server)
     try:
         yield found
     finally:
-        for server in servers:
-            server.shutdown()
-            server.server_close()
+        found.end()
 
 
 @dataclass
@@ -112,11 +121,19 @@ class Front:
 
 @pytest.fixture(scope="module")
 def front() -> Iterator[Front]:
-    with environment() as values, replicas(2) as behind:
+    with replicas(2) as behind, running(behind) as found:
+        yield found
+
+
+@contextmanager
+def running(behind: Replicas, fallback: int = 0) -> Iterator[Front]:
+    """A HAProxy before these; `fallback` is the port of what it asks where none is left."""
+    with environment() as values:
         place = Path(values["RAY_SERVE_HAPROXY_CONFIG_FILE_LOC"]).parent / "node"
         place.mkdir()
         port = free_port()
-        asked = [sys.executable, "-c", _RENDER, str(place), str(port), *map(str, behind.ports)]
+        ports = (port, fallback, *behind.ports)
+        asked = [sys.executable, "-c", _RENDER, str(place), *map(str, ports)]
         rendered = subprocess.run(
             asked, env=os.environ | values, check=True, capture_output=True, text=True
         )
@@ -127,11 +144,11 @@ def front() -> Iterator[Front]:
             env=os.environ | values,
         )
 
-        def running() -> psutil.Process | None:
+        def started() -> psutil.Process | None:
             below = psutil.Process(parent.pid).children(recursive=True)
             return next((one for one in below if one.name() == "haproxy"), None)
 
-        process = until(running, "HAProxy")
+        process = until(started, "HAProxy")
         configuration = (place / "haproxy.cfg").read_text("utf-8")
         found = Front(port, configuration, process, behind)
 
@@ -186,6 +203,24 @@ def test_what_may_have_changed_something_is_503_and_not_asked_again(front: Front
     assert len(front.behind.asked) == 1
     assert (status, json.loads(body)["code"]) == (503, "replica-lost")
     assert again == "5"
+
+
+def test_a_connection_that_is_kept_outlives_the_only_replica():
+    with (
+        replicas(1) as fallback,
+        replicas(1) as behind,
+        running(behind, fallback.ports[0]) as front,
+    ):
+        connection = HTTPConnection("127.0.0.1", front.port, timeout=30)
+
+        def ask() -> bytes:
+            connection.request("POST", "/api/v1/search", b"{}")
+            return connection.getresponse().read()
+
+        assert ask() == str(behind.ports[0]).encode()
+        behind.end()
+        assert ask() == str(fallback.ports[0]).encode()
+        connection.close()
 
 
 def test_large_bodies_stream(front: Front):
