@@ -88,13 +88,18 @@ def answer_many(
     return BatchAnswer(answers=answers, took_ms=took)
 
 
-def is_light(asked: SearchRequest) -> bool:
-    """Whether it is a question of words alone, which takes about as long as any other: those may
-    be answered together without waiting for something slow.
+def is_light(engine: Engine, asked: SearchRequest) -> bool:
+    """Whether it is a question of words to a model that is loaded, and nothing more: each takes
+    about as long as any other, so that they may be answered together.
     """
     more = asked.image_id or asked.image_url or asked.mix or asked.facets
-    plain = asked.sort == "relevance" and asked.limit <= _LIGHT
-    return bool(asked.text) and not more and plain
+    if more or asked.sort != "relevance" or asked.limit > _LIGHT:
+        return False
+    try:
+        said = parse(asked.text or "")
+    except PdrayError:
+        return False
+    return bool(said.words or said.without) and engine.is_loaded(asked.collection)
 
 
 def answer_together(

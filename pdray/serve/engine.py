@@ -217,6 +217,13 @@ class Engine:
             )
         return name
 
+    def is_loaded(self, collection: str | None) -> bool:
+        """Whether the text tower of the model that serves a collection is in memory."""
+        name = collection if collection is not None else self.settings.collection
+        spec = self._succession.serving.get(name)
+        space = self._spaces.get(spec.space) if spec else None
+        return space is not None and space.loaded
+
     @property
     def changes(self) -> Counter[str]:
         """How often each collection's index has changed."""

@@ -60,6 +60,11 @@ class Space:
                 self.encode_texts.close()
                 raise
 
+    @property
+    def loaded(self) -> bool:
+        """Whether the text tower is in memory."""
+        return self._tower.loaded
+
     def _encode(self, texts: Sequence[str]) -> Vectors:
         metrics.BATCH_SIZE.observe(len(texts))
         return self._tower.get().encode_texts(texts)

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from pdray.errors import IndexUnavailable
 from pdray.ingest.target import index_target
 from pdray.serve.app import build_app
-from pdray.serve.asking import answer_many, answer_together
+from pdray.serve.asking import answer_many, answer_together, is_light
 from pdray.serve.benchmark import StubIndexes
 from pdray.serve.engine import Engine
 from pdray.serve.problems import ProblemDocument, problem_of
@@ -418,3 +418,34 @@ def test_while_the_index_is_away_all_that_wait_are_told(made: Made) -> None:
         pytest.raises(IndexUnavailable, match="is away"),
     ):
         answer_together(engine, questions)
+
+
+@pytest.mark.parametrize(
+    ("asked", "light"),
+    [
+        ({"text": "a red circle iso:>=100"}, True),
+        ({"text": "-red", "cursor": "x"}, True),
+        ({"text": "iso:>=100"}, False),  # which needs no model, and should not wait for one
+        ({"text": "iso:many"}, False),
+        ({"filters": {"has": ["place"]}}, False),
+        ({"text": "a star", "facets": ["camera"]}, False),
+        ({"text": "a star", "sort": "newest"}, False),
+        ({"text": "a star", "limit": 500}, False),
+        ({"text": "a star", "image_id": "00000000-0000-5000-8000-000000000000"}, False),
+        ({"text": "a star", "collection": "nobody's"}, False),
+    ],
+)
+def test_only_questions_of_words_are_answered_together(
+    client: TestClient, asked: dict[str, Any], light: bool
+) -> None:
+    engine = client.app.state.engine  # type: ignore[attr-defined]
+    assert is_light(engine, SearchRequest(**asked)) is light
+
+
+def test_nobody_waits_with_others_for_a_model_that_is_not_loaded(made: Made) -> None:
+    settings = settings_of(made, serve_models="lazy")
+    question = SearchRequest(text="a star")
+    with Engine(settings, index_target(settings), StubIndexes()) as engine:
+        assert not is_light(engine, question)
+        engine.towers("default", {}).encode_texts(["a star"])
+        assert is_light(engine, question)

@@ -30,8 +30,8 @@ def test_those_are_loaded_that_the_setting_names(tmp_path: Path, models: str, lo
     settings = load({"workspace": str(tmp_path / "w"), "serve_models": said})
     space = Space(resolve(str(folder)), settings, _no_pixels)
     try:
-        assert space._tower.loaded is loaded
+        assert space.loaded is loaded
         space.encode_texts(["a star"])
-        assert space._tower.loaded
+        assert space.loaded
     finally:
         space.close()

@@ -31,9 +31,9 @@ from pdray.serve.shapes import (
 from pdray.serve.web_image import fetch
 
 _MOST_URLS = 8
-# While one thread waits for the index, the other has the next texts go through the model. With 64
-# threads, one a request, and texts alone together, 16 at once got two thirds as many answers.
-_THREADS = 2
+# Threads that answer: while one waits for the index, another has the next texts go through the
+# model. With a thread a request, and texts alone together, 16 at once got two thirds as much.
+_NEAR, _FAR = 2, 8  # a Qdrant server may be slow, and answers several at a time
 _TOGETHER = 16  # questions
 _DOCUMENTS = ("mix", "filters", "weights")  # fields of a form that are JSON
 
@@ -47,7 +47,7 @@ def router(engine: Engine) -> APIRouter:
     def answer_all(asked: Sequence[SearchRequest]) -> list[Answer | asking.Wrong]:
         return engine.settled(asking.answer_together, asked)
 
-    together = Batcher(answer_all, _TOGETHER, _THREADS)
+    together = Batcher(answer_all, _TOGETHER, _NEAR if engine.embedded else _FAR)
     engine.at_close(together.close)
 
     @api.post(
@@ -58,7 +58,7 @@ def router(engine: Engine) -> APIRouter:
         by weighted mixes of these, or by conditions alone, which answer newest first.
         """
         asked, uploads = await read(request, SearchRequest)
-        if not uploads and asking.is_light(asked):
+        if not uploads and asking.is_light(engine, asked):
             (answer,) = await asyncio.wrap_future(together.submit([asked]))
             if isinstance(answer, Exception):
                 raise answer
