@@ -16,6 +16,7 @@ from pdray.serve.app import build_app
 from pdray.serve.engine import Engine
 from pdray.serve.page import DIST
 from tests.served import Made, copied, make, settings_of
+from tests.waiting import until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = DIST.parent / "node_modules" / "axe-core" / "axe.min.js"
@@ -38,6 +39,7 @@ def served(settings: Settings) -> Iterator[str]:
         with config.bind_socket() as listening:
             thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
             thread.start()
+            until(lambda: server.started, "the server")  # bound alone, it refuses
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
             server.should_exit = True
             thread.join()

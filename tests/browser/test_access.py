@@ -250,3 +250,17 @@ def test_axe_finds_nothing_wrong_in_editing(page: Page, look: Look) -> None:
     page.get_by_role("button", name="Edit", exact=True).click()
     page.get_by_role("textbox", name="Caption").wait_for()
     look()
+
+
+def test_axe_finds_nothing_wrong_where_images_are_chosen(page: Page, look: Look) -> None:
+    page.goto("/")
+    tiles(page)
+    page.locator("[data-id]").first.focus()
+    page.keyboard.press("x")
+    bar = page.get_by_role("region", name="Chosen images")
+    bar.wait_for()
+    look()
+    bar.get_by_role("button", name="Edit", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("radio", name="3").press("Space")
+    look()

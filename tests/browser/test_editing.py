@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import served
 from tests.browser.test_looking import detail, tiles
@@ -83,3 +83,71 @@ def test_what_somebody_else_says_shows_without_a_reload(page: Page, own: str) ->
     expect(panel.get_by_role("button", name="Edit", exact=True)).to_be_visible()
     page.request.patch(f"{own}/api/v1/images/{image}", data={"caption": "Said elsewhere"})
     expect(panel.get_by_text("Said elsewhere")).to_be_visible()
+
+
+def chosen(page: Page) -> Locator:
+    return page.get_by_role("region", name="Chosen images")
+
+
+def choose(page: Page, number: int) -> Locator:
+    return page.get_by_role("checkbox", name=re.compile("^Choose: ")).nth(number)
+
+
+def test_many_images_are_chosen_by_mouse_and_edited_at_once(page: Page, own: str) -> None:
+    page.goto(own)
+    tiles(page)
+    page.locator("[data-id]").first.hover()
+    choose(page, 0).click()
+    expect(chosen(page)).to_contain_text("1 image chosen")
+    page.locator("[data-id]").nth(3).click(modifiers=["Shift"])  # all from the first to here
+    expect(chosen(page)).to_contain_text("4 images chosen")
+    page.locator("[data-id]").nth(1).click()  # and not this one
+    expect(choose(page, 1)).not_to_be_checked()
+    expect(chosen(page)).to_contain_text("3 images chosen")
+    wanted = {tiles(page)[number] for number in (0, 2, 3)}
+    chosen(page).get_by_role("button", name="Edit", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Edit 3 images")
+    tags = dialog.get_by_label("Tags to add", exact=True).first
+    expect(tags).to_be_focused()
+    dialog.get_by_role("radio", name="5").press("Space")
+    tags.fill("porto")  # without Enter, as people do
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("3 images edited.")).to_be_visible()
+    expect(chosen(page)).to_have_count(0)
+    page.goto(f"{own}/?q=tag%3Aporto+rating%3A5")
+    expect(page.get_by_text("3 images", exact=True)).to_be_visible()
+    assert set(tiles(page)) == wanted
+
+
+def test_images_are_chosen_by_keyboard_and_let_go_by_escape(page: Page, own: str) -> None:
+    page.goto(own)
+    tiles(page)
+    page.locator("[data-id]").first.focus()
+    page.keyboard.press("x")
+    expect(choose(page, 0)).to_be_checked()
+    for number in (1, 2):
+        page.keyboard.press("ArrowRight")
+        expect(page.locator("[data-id]").nth(number)).to_be_focused()
+    page.keyboard.press("Shift+X")
+    expect(chosen(page)).to_contain_text("3 images chosen")
+    page.keyboard.press("Escape")
+    expect(chosen(page)).to_have_count(0)
+    expect(choose(page, 0)).not_to_be_checked()
+    page.locator("[data-id]").first.click()  # opens again
+    expect(detail(page)).to_be_visible()
+
+
+def test_who_may_not_write_keeps_what_was_chosen_and_entered(page: Page, keyed: str) -> None:
+    page.goto(keyed)
+    page.get_by_role("textbox", name="Key").fill("look")
+    page.get_by_role("button", name="Continue").click()
+    tiles(page)
+    page.locator("[data-id]").first.focus()
+    page.keyboard.press("x")
+    chosen(page).get_by_role("button", name="Edit", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("radio", name="2").press("Space")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_role("alert")).to_be_visible()
+    dialog.get_by_role("button", name="Cancel").last.click()
+    expect(chosen(page)).to_contain_text("1 image chosen")

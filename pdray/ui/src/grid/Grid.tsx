@@ -31,6 +31,8 @@ interface Props {
   onOpen: (picture: Picture) => void;
   onLike: (picture: Picture) => void;
   onAdd: ((picture: Picture) => void) | null;
+  chosen: ReadonlySet<string>;
+  onChoose: (picture: Picture, upTo: boolean) => void;
   /** The image that is open over the grid: where it closes, the grid shows it. */
   open: string | null;
   label: string;
@@ -48,7 +50,8 @@ function measureOf(width: number): Measure {
 }
 
 /** A justified grid over a feed. The window scrolls it; what isn't near the window isn't there. */
-export function Grid({ feed, snapshot, hrefOf, onOpen, onLike, onAdd, open, label }: Props) {
+export function Grid({ feed, snapshot, hrefOf, open, label, chosen, ...does }: Props) {
+  const { onLike, onAdd, onChoose } = does;
   const { ref, width } = useElementSize();
   const holder = useRef<HTMLDivElement>(null);
   const measure = useMemo(() => measureOf(width), [width]);
@@ -102,14 +105,21 @@ export function Grid({ feed, snapshot, hrefOf, onOpen, onLike, onAdd, open, labe
         role="list"
         aria-label={label}
         aria-busy={snapshot.state === "loading"}
-        onKeyDown={(event) => move(event, { s: onLike, a: onAdd })}
+        onKeyDown={(event) =>
+          move(event, {
+            s: onLike,
+            a: onAdd,
+            x: (picture) => onChoose(picture, false),
+            X: (picture) => onChoose(picture, true),
+          })
+        }
       >
         {lines.map((item) => {
           const section = snapshot.sections[item.section]!;
           return (
             <Line
               key={`${section.key} ${item.kind} ${item.kind === "row" ? item.row.start : ""}`}
-              {...{ item, section, measure, hrefOf, onOpen, onLike, onAdd, reachable }}
+              {...{ item, section, measure, hrefOf, reachable, chosen, ...does }}
               onFocus={focus}
               onAgain={feed.again}
             />
@@ -145,12 +155,14 @@ interface LineProps {
   onOpen: Props["onOpen"];
   onLike: Props["onLike"];
   onAdd: Props["onAdd"];
+  chosen: Props["chosen"];
+  onChoose: Props["onChoose"];
   onFocus: (picture: Picture) => void;
   onAgain: () => void;
   reachable: string | null;
 }
 
-const Line = memo(function Line({ item, section, measure, reachable, ...does }: LineProps) {
+const Line = memo(function Line({ item, section, measure, reachable, chosen, ...does }: LineProps) {
   const { t, i18n } = useTranslation();
   const said = useSaid();
   const place = { transform: `translateY(${item.top}px)` };
@@ -202,9 +214,13 @@ const Line = memo(function Line({ item, section, measure, reachable, ...does }: 
                 reachable={picture.id === reachable}
                 like={t("detail.like")}
                 add={t("detail.add")}
+                choose={t("choose.one")}
+                chosen={chosen.has(picture.id)}
+                choosing={chosen.size > 0}
                 onOpen={does.onOpen}
                 onLike={does.onLike}
                 onAdd={does.onAdd}
+                onChoose={does.onChoose}
                 onFocus={does.onFocus}
               />
             );

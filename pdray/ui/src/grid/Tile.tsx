@@ -1,4 +1,4 @@
-import { IconPhotoPlus, IconPhotoSearch } from "@tabler/icons-react";
+import { IconCheck, IconPhotoPlus, IconPhotoSearch } from "@tabler/icons-react";
 import { memo } from "react";
 
 import { useSource } from "../api/source";
@@ -15,20 +15,32 @@ interface Props {
   /** Words of the buttons; they come from the row, since a tile is made often. */
   like: string;
   add: string;
+  choose: string;
+  chosen: boolean;
+  /** Whether any image is chosen: then a click chooses instead of opening. */
+  choosing: boolean;
   onOpen: (picture: Picture) => void;
   onLike: (picture: Picture) => void;
   /** Null where nothing is looked for that it could join. */
   onAdd: ((picture: Picture) => void) | null;
+  /** `upTo`: all from the one that was chosen before. */
+  onChoose: (picture: Picture, upTo: boolean) => void;
   onFocus: (picture: Picture) => void;
 }
 
 export const Tile = memo(function Tile(props: Props) {
-  const { picture, width, height, href, reachable } = props;
+  const { picture, width, height, href, reachable, chosen, choosing } = props;
   const source = useSource(picture.thumbnail);
   const { onAdd } = props;
   const said = picture.caption ?? picture.title ?? picture.description ?? picture.name;
   return (
-    <div className={styles.tile} style={{ width, height }} role="listitem">
+    <div
+      className={styles.tile}
+      style={{ width, height }}
+      role="listitem"
+      data-chosen={chosen || undefined}
+      data-choosing={choosing || undefined}
+    >
       <a
         className={styles.link}
         href={href}
@@ -38,9 +50,11 @@ export const Tile = memo(function Tile(props: Props) {
         draggable={false}
         onFocus={() => props.onFocus(picture)}
         onClick={(event) => {
-          if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
+          if (event.metaKey || event.ctrlKey || event.button !== 0) return;
+          if (event.shiftKey && !choosing) return;
           event.preventDefault();
-          props.onOpen(picture);
+          if (choosing) props.onChoose(picture, event.shiftKey);
+          else props.onOpen(picture);
         }}
       >
         {picture.thumbnail ? (
@@ -49,6 +63,18 @@ export const Tile = memo(function Tile(props: Props) {
           <span className={styles.none}>{picture.name}</span>
         )}
       </a>
+      <button
+        type="button"
+        role="checkbox"
+        aria-checked={chosen}
+        className={styles.check}
+        tabIndex={-1}
+        aria-label={`${props.choose}: ${said}`}
+        title={props.choose}
+        onClick={(event) => props.onChoose(picture, event.shiftKey)}
+      >
+        <IconCheck size={15} stroke={2.6} aria-hidden />
+      </button>
       <div className={styles.over}>
         <span>{said}</span>
         {onAdd && (

@@ -204,6 +204,14 @@ export class Feed {
     return this.snapshot.sections[place.section]?.images[place.index] ?? null;
   }
 
+  /** Those that are loaded from one image to another, whichever comes first, with both. */
+  between(one: string, other: string): Picture[] {
+    const images = this.snapshot.sections.flatMap((section) => section.images);
+    const at = [one, other].map((id) => images.findIndex((image) => image.id === id));
+    const [first, last] = [Math.min(...at), Math.max(...at)];
+    return first < 0 ? images.slice(last, last + 1) : images.slice(first, last + 1);
+  }
+
   /** The image before or after one, loading what it takes. Null at either end. */
   async step(from: Place, by: 1 | -1): Promise<Picture | null> {
     let { section, index } = from;

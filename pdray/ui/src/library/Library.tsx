@@ -16,10 +16,12 @@ import { StateOf } from "../shell/StateOf";
 import { useFeed } from "../state/feeds";
 import { ALL, isRanked, useView, type View } from "../state/url";
 import { Bar } from "./Bar";
+import { ChosenBar } from "./ChosenBar";
 import styles from "./library.module.css";
 import { Notes } from "./Notes";
 import { Nothing, Waiting } from "./Nothing";
 import { useAsking } from "./useAsking";
+import { useChosen } from "./useChosen";
 import { useFresh, useWaiting } from "./useFresh";
 
 /** Looking: the search box, the conditions, the grid, and one image over it. */
@@ -34,6 +36,7 @@ export function Library() {
   const { search, left, files, moreFiles, like, add } = useAsking(view, go);
   const hrefOfPicture = useCallback((picture: Picture) => hrefOf({ image: picture.id }), [hrefOf]);
   const open = useOpening(go, view);
+  const chosen = useChosen(feed);
   useTitle(view);
   const fresh = useFresh(feed, view);
 
@@ -90,6 +93,8 @@ export function Library() {
               onOpen={open.open}
               onLike={like}
               onAdd={ranked ? add : null}
+              chosen={chosen.ids}
+              onChoose={chosen.choose}
               open={view.image}
               label={t("grid.label")}
             />
@@ -121,6 +126,7 @@ export function Library() {
           onFind={(q) => search({ ...ALL, collection: view.collection, q })}
         />
       )}
+      <ChosenBar chosen={chosen} collection={view.collection} />
       {fresh && (
         <Button className={styles.fresh!} radius="xl" size="sm" onClick={fresh}>
           {t("bar.fresh")}
