@@ -63,27 +63,27 @@ class Question:
 
 def answer(engine: Engine, asked: SearchRequest, images: Images = NONE) -> Answer:
     """The hits of one page."""
-    question = prepare(engine, asked, images)
-    if question.query is None:
-        return _browsed(engine, question)
-    seen: Payloads = {}
-    found = search(question.query, engine.towers(question.collection, seen, question.spec))
-    return _answered(engine, question, found, seen)
+    (found,) = answer_together(engine, [asked], images)
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def answer_many(
     engine: Engine, asked: Sequence[SearchRequest], by_url: Mapping[str, bytes]
 ) -> BatchAnswer:
-    """The answers to many questions, and problems in the place of those that are wrong. A Qdrant
-    server is asked once for each collection, and once before that for all images that are named.
+    """The answers to many questions, and problems in the place of those that are wrong; what is no
+    question's fault is raised. A Qdrant server is asked once for each collection, and once before
+    that for all images that are named.
     """
     began = perf_counter()
     named = dict.fromkeys(str(id) for one in asked for id in _named(one))
     images = Images((), by_url, engine.images(list(named)))
-    answers = [
-        document_of(problem_of(one)) if isinstance(one, Exception) else one
-        for one in answer_together(engine, asked, images)
-    ]
+    answers: list[Any] = []
+    for one in answer_together(engine, asked, images):
+        if isinstance(one, Exception) and _is_ours(one):
+            raise one
+        answers.append(document_of(problem_of(one)) if isinstance(one, Exception) else one)
     took = round(1000 * (perf_counter() - began), 3)
     return BatchAnswer(answers=answers, took_ms=took)
 
@@ -105,8 +105,8 @@ def is_light(engine: Engine, asked: SearchRequest) -> bool:
 def answer_together(
     engine: Engine, asked: Sequence[SearchRequest], images: Images = NONE
 ) -> list[Answer | Wrong]:
-    """The answer to each question, or what is wrong with it: their texts go through the model
-    together, and the index is asked for all of them at once. Raises what would fail for each.
+    """The answer to each question, or why there is none: their texts go through the model together,
+    and the index is asked for all of them at once.
     """
     answers: list[Any] = [None] * len(asked)
     by_model: dict[tuple[str, str], list[tuple[int, Question]]] = {}
@@ -119,7 +119,7 @@ def answer_together(
                 by = (question.collection, question.spec.space)
                 by_model.setdefault(by, []).append((number, question))
         except (Problem, PdrayError) as error:
-            answers[number] = _own(error)
+            answers[number] = error
     for questions in by_model.values():
         found = _answers_of(engine, [question for _, question in questions])
         for (number, _), one_found in zip(questions, found, strict=True):
@@ -138,9 +138,8 @@ def _answers_of(engine: Engine, questions: Sequence[Question]) -> list[Answer | 
             for question, one_found in zip(questions, found, strict=True)
         ]
     except (Problem, PdrayError) as error:
-        if len(questions) == 1:
-            return [_own(error)]
-        _own(error)
+        if len(questions) == 1 or _is_ours(error):
+            return [error for _ in questions]
         return [answer for one in questions for answer in _answers_of(engine, [one])]
 
 
@@ -151,11 +150,9 @@ def _named(asked: SearchRequest) -> Iterator[UUID]:
             yield id
 
 
-def _own(error: Wrong) -> Wrong:
-    """What is wrong with one question of many; what concerns all of them is raised."""
-    if problem_of(error).status >= 500:
-        raise error
-    return error
+def _is_ours(error: Wrong) -> bool:
+    """Whether no question is at fault: the index is away, or the model can't be loaded."""
+    return problem_of(error).status >= 500
 
 
 def prepare(engine: Engine, asked: SearchRequest, images: Images) -> Question:

@@ -2,22 +2,27 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
+from pdray.catalog import pointer
+from pdray.catalog.catalog import Catalog
 from pdray.errors import IndexUnavailable
+from pdray.index.protocol import Found, Wanted
 from pdray.ingest.target import index_target
+from pdray.models.resolve import resolve
 from pdray.serve.app import build_app
 from pdray.serve.asking import answer_many, answer_together, is_light
 from pdray.serve.benchmark import StubIndexes
 from pdray.serve.engine import Engine
 from pdray.serve.problems import ProblemDocument, problem_of
 from pdray.serve.shapes import Answer, SearchRequest
-from tests.served import Made, settings_of
+from tests.served import Made, copied, settings_of
 from tests.unit.test_serve_api import API, post, problem
 
 
@@ -406,18 +411,26 @@ def test_an_image_that_is_none_is_the_fault_of_its_own_question_in_a_batch(
     assert (bad.status, bad.code) == (400, "bad-query")
 
 
-def test_while_the_index_is_away_all_that_wait_are_told(made: Made) -> None:
+def test_an_index_that_is_away_is_told_to_those_who_need_it(made: Made, tmp_path: Path) -> None:
     class Away(StubIndexes):
-        def search_many(self, wanted: object) -> NoReturn:
-            raise IndexUnavailable("The index is away.")
+        def search_many(self, wanted: Sequence[Wanted]) -> list[list[Found]]:
+            if any(where.collection == "lent" for _, _, where in wanted):
+                raise IndexUnavailable("The index is away.")
+            return super().search_many(wanted)
 
-    settings = settings_of(made)
-    questions = [SearchRequest(text=text) for text in ("a star", "a ring")]
-    with (
-        Engine(settings, index_target(settings), Away()) as engine,
-        pytest.raises(IndexUnavailable, match="is away"),
-    ):
-        answer_together(engine, questions)
+    own = settings_of(copied(made, tmp_path))
+    pointer.advance(Catalog.open(own.workspace), "lent", resolve("builtin"))
+    questions = [
+        SearchRequest(text=text, collection=name)
+        for text, name in (("a star", "lent"), ("a ring", "default"), ("a moon", "lent"))
+    ]
+    with Engine(own, index_target(own), Away()) as engine:
+        first, second, third = answer_together(engine, questions)
+        with pytest.raises(IndexUnavailable, match="is away"):
+            answer_many(engine, questions, {})
+    assert isinstance(second, Answer)
+    for one in (first, third):
+        assert isinstance(one, IndexUnavailable)
 
 
 @pytest.mark.parametrize(
