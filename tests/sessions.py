@@ -7,6 +7,7 @@ one worker; everything else goes by file.
 
 import os
 import shutil
+import signal
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -39,8 +40,11 @@ def pytest_configure() -> None:
     """Temporary folders are in memory where there is room: every index and every commit syncs its
     files, and a busy disk turns that into minutes. What a killed process leaves behind is the same.
 
-    Nor does a property fail because the machine was busy for a moment.
+    Nor does a property fail because the machine was busy for a moment. And whoever starts the tests
+    in the background of a shell has Ctrl-C ignored in all that they start: servers would not end.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     memory = Path("/dev/shm")
     free = shutil.disk_usage(memory).free if memory.is_dir() else 0
     if min(free, psutil.virtual_memory().available) > _ROOM:
