@@ -1,4 +1,4 @@
-import { IconCheck, IconPhotoPlus, IconPhotoSearch } from "@tabler/icons-react";
+import { IconPhotoPlus, IconPhotoSearch } from "@tabler/icons-react";
 import { memo } from "react";
 
 import { useSource } from "../api/source";
@@ -72,9 +72,7 @@ export const Tile = memo(function Tile(props: Props) {
         aria-label={`${props.choose}: ${said}`}
         title={props.choose}
         onClick={(event) => props.onChoose(picture, event.shiftKey)}
-      >
-        <IconCheck size={15} stroke={2.6} aria-hidden />
-      </button>
+      />
       <div className={styles.over}>
         <span>{said}</span>
         {onAdd && (
