@@ -158,10 +158,12 @@ def running(behind: Replicas, fallback: int = 0) -> Iterator[Front]:
             except OSError:
                 return False
 
-        until(answers, "an answer")
-        yield found
-        parent.kill()
-        parent.wait()
+        try:
+            until(answers, "an answer")
+            yield found
+        finally:
+            parent.kill()
+            parent.wait()
         # What Ray starts must not outlive it.
         assert not psutil.wait_procs([process], 10)[1]
 
