@@ -31,7 +31,7 @@ def config(dim: int, optimise_from: int, scan_kilobytes: int | None = None) -> e
         wal_enabled=True,
         # Edge's eight wake each other a hundred times a query, though there is one segment to scan;
         # one works in the thread that asks, and a query takes 0.9 of the time.
-        max_search_threads=max(1, len(os.sched_getaffinity(0)) // 2),
+        max_search_threads=max(1, (os.cpu_count() or 1) // 2),
     )
 
 

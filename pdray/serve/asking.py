@@ -36,9 +36,9 @@ from pdray.serve.shapes import (
 
 DEEPEST = 10_000  # the last hit that pages of a search lead to
 _LIGHT = 100  # hits
+_AWAY = 503
 
 Payloads = dict[str, Mapping[str, Any]]
-Wrong = Problem | PdrayError
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,13 @@ def answer_many(
     images = Images((), by_url, engine.images(list(named)))
     answers: list[Any] = []
     for one in answer_together(engine, asked, images):
-        if isinstance(one, Exception) and _is_ours(one):
-            raise one
-        answers.append(document_of(problem_of(one)) if isinstance(one, Exception) else one)
+        if isinstance(one, Exception):
+            problem = problem_of(one)
+            if problem.status >= 500:
+                raise one
+            answers.append(document_of(problem))
+        else:
+            answers.append(one)
     took = round(1000 * (perf_counter() - began), 3)
     return BatchAnswer(answers=answers, took_ms=took)
 
@@ -104,7 +108,7 @@ def is_light(engine: Engine, asked: SearchRequest) -> bool:
 
 def answer_together(
     engine: Engine, asked: Sequence[SearchRequest], images: Images = NONE
-) -> list[Answer | Wrong]:
+) -> list[Answer | Exception]:
     """The answer to each question, or why there is none: their texts go through the model together,
     and the index is asked for all of them at once.
     """
@@ -118,7 +122,7 @@ def answer_together(
             else:
                 by = (question.collection, question.spec.space)
                 by_model.setdefault(by, []).append((number, question))
-        except (Problem, PdrayError) as error:
+        except Exception as error:  # a fault too is its own question's
             answers[number] = error
     for questions in by_model.values():
         found = _answers_of(engine, [question for _, question in questions])
@@ -127,8 +131,10 @@ def answer_together(
     return answers
 
 
-def _answers_of(engine: Engine, questions: Sequence[Question]) -> list[Answer | Wrong]:
-    """Of questions of one collection to one model. Where one of them is wrong, each goes alone."""
+def _answers_of(engine: Engine, questions: Sequence[Question]) -> list[Answer | Exception]:
+    """Of questions of one collection to one model. Where one of them is wrong, each goes alone;
+    where the index is away or the model can't be loaded, none needs to.
+    """
     first, queries = questions[0], [one.query for one in questions if one.query is not None]
     seen: Payloads = {}
     try:
@@ -137,8 +143,8 @@ def _answers_of(engine: Engine, questions: Sequence[Question]) -> list[Answer | 
             _answered(engine, question, one_found, seen)
             for question, one_found in zip(questions, found, strict=True)
         ]
-    except (Problem, PdrayError) as error:
-        if len(questions) == 1 or _is_ours(error):
+    except Exception as error:
+        if len(questions) == 1 or problem_of(error).status == _AWAY:
             return [error for _ in questions]
         return [answer for one in questions for answer in _answers_of(engine, [one])]
 
@@ -148,11 +154,6 @@ def _named(asked: SearchRequest) -> Iterator[UUID]:
     for id in (asked.image_id, *(part.image_id for part in asked.mix)):
         if id is not None:
             yield id
-
-
-def _is_ours(error: Wrong) -> bool:
-    """Whether no question is at fault: the index is away, or the model can't be loaded."""
-    return problem_of(error).status >= 500
 
 
 def prepare(engine: Engine, asked: SearchRequest, images: Images) -> Question:

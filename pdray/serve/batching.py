@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Generic, Protocol, Self, TypeVar
 
+from pdray.errors import IndexUnavailable
+
 
 class Sliced(Protocol):
     """Results in the order of what they are of, such as a list or an array."""
@@ -28,6 +30,7 @@ class Batcher(Generic[T, R]):
     def __init__(self, work: Callable[[Sequence[T]], R], most: int = 256, threads: int = 1) -> None:
         self._work, self._most = work, most
         self._waiting: queue.SimpleQueue[_Waiting[T, R] | None] = queue.SimpleQueue()
+        self._turn, self._closed = threading.Lock(), False
         self.calls = 0  # of the work
         self._threads = [
             threading.Thread(target=self._run, name="batcher", daemon=True) for _ in range(threads)
@@ -40,15 +43,23 @@ class Batcher(Generic[T, R]):
         return self.submit(items).result()
 
     def submit(self, items: Sequence[T]) -> "Future[R]":
-        """The same, not waited for. What is cancelled before its turn is not done."""
+        """The same, not waited for. What is cancelled before its turn is not done; what comes after
+        the end is IndexUnavailable.
+        """
         done: Future[R] = Future()
-        self._waiting.put((list(items), done))
+        with self._turn:
+            if self._closed:
+                done.set_exception(IndexUnavailable("What answers is ending: try again."))
+            else:
+                self._waiting.put((list(items), done))
         return done
 
     def close(self) -> None:
         """Ends when what waits is done."""
-        for _ in self._threads:
-            self._waiting.put(None)
+        with self._turn:
+            self._closed = True
+            for _ in self._threads:
+                self._waiting.put(None)
         for thread in self._threads:
             thread.join()
 

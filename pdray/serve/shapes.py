@@ -165,7 +165,9 @@ class Answer(BaseModel):
     collection: str
     hits: list[Hit]
     notes: list[str] = []
-    took_ms: dict[str, float] = Field(description="encode, index and total.")
+    took_ms: dict[str, float] = Field(
+        description="encode, index and total; its share where questions were answered together."
+    )
     next_cursor: str | None = None
     facets: Facets | None = None
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from pdray.errors import IndexUnavailable
 from pdray.serve.batching import Batcher
 
 
@@ -60,6 +61,13 @@ def test_what_its_asker_has_given_up_is_not_done_and_stops_nobody() -> None:
     assert (first.result(30), kept.result(30)) == ([10], [30])
     assert work.seen == [[1], [3]]
     batcher.close()
+
+
+def test_what_comes_after_the_end_waits_for_nobody() -> None:
+    batcher = Batcher(list[int])
+    batcher.close()
+    with pytest.raises(IndexUnavailable, match="try again"):
+        batcher([1])
 
 
 def test_a_fault_is_told_to_all_that_it_concerns_and_the_next_go_on() -> None:

@@ -44,7 +44,7 @@ def router(engine: Engine) -> APIRouter:
     """The routes of search."""
     api = routes("search", 415)
 
-    def answer_all(asked: Sequence[SearchRequest]) -> list[Answer | asking.Wrong]:
+    def answer_all(asked: Sequence[SearchRequest]) -> list[Answer | Exception]:
         return engine.settled(asking.answer_together, asked)
 
     together = Batcher(answer_all, _TOGETHER, _NEAR if engine.embedded else _FAR)

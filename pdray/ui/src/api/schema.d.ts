@@ -570,7 +570,7 @@ export interface components {
             notes: string[];
             /**
              * Took Ms
-             * @description encode, index and total.
+             * @description encode, index and total; its share where questions were answered together.
              */
             took_ms: {
                 [key: string]: number;
