@@ -18,6 +18,14 @@ def own(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+def enter(page: Page, keyed: str) -> None:
+    """With the key of those who may look."""
+    page.goto(keyed)
+    page.get_by_role("textbox", name="Key").fill("look")
+    page.get_by_role("button", name="Continue").click()
+    tiles(page)
+
+
 def test_an_edit_shows_is_found_and_is_taken_back(page: Page, own: str) -> None:
     page.goto(f"{own}/?q=a+red+circle")
     image = tiles(page)[0]
@@ -62,10 +70,7 @@ def test_cancel_changes_nothing(page: Page, own: str) -> None:
 
 
 def test_who_may_not_write_is_told_so(page: Page, keyed: str) -> None:
-    page.goto(keyed)
-    page.get_by_role("textbox", name="Key").fill("look")
-    page.get_by_role("button", name="Continue").click()
-    tiles(page)
+    enter(page, keyed)
     page.locator("[data-id]").first.click()
     panel = detail(page)
     panel.get_by_role("button", name="Edit", exact=True).click()
@@ -138,10 +143,7 @@ def test_images_are_chosen_by_keyboard_and_let_go_by_escape(page: Page, own: str
 
 
 def test_who_may_not_write_keeps_what_was_chosen_and_entered(page: Page, keyed: str) -> None:
-    page.goto(keyed)
-    page.get_by_role("textbox", name="Key").fill("look")
-    page.get_by_role("button", name="Continue").click()
-    tiles(page)
+    enter(page, keyed)
     page.locator("[data-id]").first.focus()
     page.keyboard.press("x")
     chosen(page).get_by_role("button", name="Edit", exact=True).click()

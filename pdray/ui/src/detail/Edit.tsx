@@ -1,5 +1,5 @@
-import { Button, Group, Input, Rating, Stack, TagsInput, Text, Textarea } from "@mantine/core";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Button, Stack, Textarea } from "@mantine/core";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 import { useTranslation } from "react-i18next";
 
@@ -7,13 +7,12 @@ import { call, type Schemas } from "../api/client";
 import { queries } from "../api/queries";
 import type { Picture } from "../grid/feed";
 import styles from "./detail.module.css";
+import { End, Stars, Tags } from "./fields";
 
 interface Props {
   picture: Picture;
   onDone: () => void;
 }
-
-const MOST_TAGS = 100;
 
 /** What people may say of an image: caption, rating, tags. Only what was changed is sent. */
 export function Edit({ picture, onDone }: Props) {
@@ -22,7 +21,6 @@ export function Edit({ picture, onDone }: Props) {
   const [caption, setCaption] = useState(picture.caption ?? "");
   const [rating, setRating] = useState(picture.rating ?? 0);
   const [tags, setTags] = useState<string[]>(picture.tags);
-  const known = useQuery(queries.facets("", picture.collection, ["keywords"]));
   const shown = (saved: Schemas["Image"]) => {
     client.setQueryData(queries.image(picture.id).queryKey, saved);
     void client.invalidateQueries({ queryKey: ["facets"] });
@@ -52,36 +50,15 @@ export function Edit({ picture, onDone }: Props) {
           minRows={2}
           autoFocus
         />
-        <TagsInput
+        <Tags
           label={t("fact.tags")}
           description={t("edit.tagsMore")}
-          data={known.data?.facets.keywords?.map((one) => one.value) ?? []}
+          collection={picture.collection}
           value={tags}
           onChange={setTags}
-          maxTags={MOST_TAGS}
-          limit={8}
         />
-        <Input.Wrapper label={t("fact.rating")} labelElement="div">
-          <Rating
-            value={rating}
-            onChange={setRating}
-            size="lg"
-            role="radiogroup"
-            aria-label={t("fact.rating")}
-          />
-        </Input.Wrapper>
-        {send.error && (
-          <Text role="alert" size="sm" c="var(--mantine-color-error)">
-            {send.error.message}
-          </Text>
-        )}
-        <Group gap="xs">
-          <Button type="submit" size="sm" loading={send.isPending}>
-            {t("edit.save")}
-          </Button>
-          <Button size="sm" variant="default" onClick={onDone}>
-            {t("edit.cancel")}
-          </Button>
+        <Stars value={rating} onChange={setRating} />
+        <End error={send.error} saving={send.isPending} onCancel={onDone}>
           {picture.edited.length > 0 && (
             <Button
               size="sm"
@@ -92,7 +69,7 @@ export function Edit({ picture, onDone }: Props) {
               {t("edit.reset")}
             </Button>
           )}
-        </Group>
+        </End>
       </Stack>
     </form>
   );

@@ -1,11 +1,10 @@
-import { Button, Group, Input, Rating, Stack, TagsInput, Text } from "@mantine/core";
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Stack } from "@mantine/core";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 import { useTranslation } from "react-i18next";
 
 import { call, type Schemas } from "../api/client";
-import { queries } from "../api/queries";
-import { useSaid } from "../i18n/useSaid";
+import { End, Stars, Tags } from "../detail/fields";
 
 interface Props {
   ids: readonly string[];
@@ -14,18 +13,13 @@ interface Props {
   onCancel: () => void;
 }
 
-const MOST_TAGS = 100;
-
 /** Tags and a rating for many images at once. */
 export function EditMany({ ids, collection, onDone, onCancel }: Props) {
   const { t } = useTranslation();
-  const said = useSaid();
   const client = useQueryClient();
   const [added, setAdded] = useState<string[]>([]);
   const [removed, setRemoved] = useState<string[]>([]);
   const [rating, setRating] = useState(0);
-  const known = useQuery(queries.facets("", collection, ["keywords"]));
-  const tags = known.data?.facets.keywords?.map((one) => one.value) ?? [];
   const send = useMutation({
     mutationFn: () =>
       call<Schemas["Edited"]>("/images/edit", {
@@ -53,46 +47,17 @@ export function EditMany({ ids, collection, onDone, onCancel }: Props) {
   return (
     <form onSubmit={save}>
       <Stack gap="sm">
-        <TagsInput
+        <Tags
           label={t("choose.add")}
           description={t("edit.tagsMore")}
-          data={tags}
           value={added}
           onChange={setAdded}
-          maxTags={MOST_TAGS}
-          limit={8}
-          data-autofocus
+          {...{ collection }}
+          first
         />
-        <TagsInput
-          label={t("choose.remove")}
-          data={tags}
-          value={removed}
-          onChange={setRemoved}
-          maxTags={MOST_TAGS}
-          limit={8}
-        />
-        <Input.Wrapper label={t("fact.rating")} labelElement="div">
-          <Rating
-            value={rating}
-            onChange={setRating}
-            size="lg"
-            role="radiogroup"
-            aria-label={t("fact.rating")}
-          />
-        </Input.Wrapper>
-        {send.error && (
-          <Text role="alert" size="sm" c="var(--mantine-color-error)">
-            {said(send.error)}
-          </Text>
-        )}
-        <Group gap="xs">
-          <Button type="submit" size="sm" loading={send.isPending}>
-            {t("edit.save")}
-          </Button>
-          <Button size="sm" variant="default" onClick={onCancel}>
-            {t("edit.cancel")}
-          </Button>
-        </Group>
+        <Tags label={t("choose.remove")} value={removed} onChange={setRemoved} {...{ collection }} />
+        <Stars value={rating} onChange={setRating} />
+        <End error={send.error} saving={send.isPending} onCancel={onCancel} />
       </Stack>
     </form>
   );
